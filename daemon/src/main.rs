@@ -1,0 +1,2 @@
+//! The Belvedere daemon. 
+fn main() {}
