@@ -35,7 +35,7 @@ test: lint build python ## every test: format, lints, unit tests, and the binary
 	cargo test $(CARGO_FLAGS) --workspace
 
 build: packages rust onnxruntime ## the binary, in target/release
-	cargo build $(CARGO_FLAGS) --package belvedere --bins
+	cargo build $(CARGO_FLAGS) --workspace
 	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
 
 lint: packages rust ## cargo fmt --check, and clippy without a warning
