@@ -78,10 +78,16 @@ impl Subscriber {
                 }
             }
         });
-        subscribed.wait_for("the subscription", Duration::from_secs(20), |events| {
-            (!events.is_empty()).then_some(())
-        })?;
-        Ok(Self { messages, stop: Some(stop), client })
+        let subscriber = Self { messages, subscribed, stop: Some(stop), client };
+        subscriber.wait_for_subscription(1)?;
+        Ok(subscriber)
+    }
+
+    /// Waits until the broker has confirmed the subscription for the `count`th time: again after each of its restarts.
+    pub fn wait_for_subscription(&self, count: usize) -> Result<()> {
+        self.subscribed.wait_for("the subscription", Duration::from_secs(20), |events| {
+            (events.len() >= count).then_some(())
+        })
     }
 
     /// Every message so far.
