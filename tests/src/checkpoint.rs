@@ -15,6 +15,11 @@ impl SmallCheckpoint {
         Ok(Self { folder })
     }
 
+    /// Writes one that needs many seconds for a long answer.
+    pub fn write_slow() -> Result<Self> {
+        Self::write()
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         self.folder.path()

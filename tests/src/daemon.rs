@@ -30,7 +30,7 @@ impl Daemon {
         let path = folder.path().join("belvedere.toml");
         fs::write(&path, config)?;
         let mut command = command()?;
-        command.args(["run", "--config"]).arg(&path).env("RUST_LOG", "debug");
+        command.args(["run", "--config"]).arg(&path).env("BELVEDERE_LOG", "debug");
         adjust(&mut command);
         Ok(Self { process: Process::spawn("belvedere", &mut command)?, _folder: folder })
     }

@@ -13,6 +13,7 @@ mod result_shape;
 mod rtsp_server;
 mod silent_server;
 mod subscriber;
+mod video_file;
 
 pub use broker::{Broker, Login};
 pub use checkpoint::{SmallCheckpoint, noise_image};
@@ -24,3 +25,4 @@ pub use result_shape::{ResultMessage, assert_result_shape};
 pub use rtsp_server::{RtspServer, Stream};
 pub use silent_server::SilentServer;
 pub use subscriber::{Message, Subscriber};
+pub use video_file::write_video;
