@@ -1,6 +1,10 @@
-use std::path::Path;
+use std::{fs, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use belvedere_models::{
+    checkpoint::{FlorenceConfig, Layout},
+    synthetic::{StoredType, SyntheticModel},
+};
 use tempfile::TempDir;
 
 /// A checkpoint folder with random weights of a model small enough for tests.
@@ -9,15 +13,17 @@ pub struct SmallCheckpoint {
 }
 
 impl SmallCheckpoint {
-    /// Writes one.
+    /// Writes one, with the real tokenizer.
     pub fn write() -> Result<Self> {
         let folder = TempDir::new()?;
+        SyntheticModel::new(FlorenceConfig::small(), (128, 128)).write(
+            folder.path(),
+            Layout::Native,
+            StoredType::F32,
+        )?;
+        let tokenizer = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/testdata/tokenizer/tokenizer.json");
+        fs::copy(tokenizer, folder.path().join("tokenizer.json")).context(tokenizer)?;
         Ok(Self { folder })
-    }
-
-    /// Writes one that needs many seconds for a long answer.
-    pub fn write_slow() -> Result<Self> {
-        Self::write()
     }
 
     /// The folder.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use belvedere_tests::{Daemon, RtspServer, Stream};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::scene::{Scene, TASK, WITHIN, assert_ends_well};
 
@@ -89,7 +90,13 @@ fn stats_count_what_became_of_the_frames() -> Result<()> {
     let json = stats.json()?;
     let time: Timestamp = json["time"].as_str().context("time")?.parse()?;
     assert!((Timestamp::now().duration_since(time)).unsigned_abs() < Duration::from_secs(60), "{json}");
-    assert!(json["cameras"]["porch"].is_object(), "{json}");
+    let porch = &json["cameras"]["porch"];
+    let count = |value: &Value| value.as_u64().with_context(|| format!("a count is missing: {json}"));
+    let dropped = porch["dropped"].as_object().context("dropped")?;
+    let accounted = dropped.values().map(count).sum::<Result<u64>>()? + count(&porch["analysed"])?;
+    let decoded = count(&porch["decoded"])?;
+    // One frame may be in the slot, one with the model, and the counters are not read in one moment.
+    assert!(decoded > 0 && decoded.abs_diff(accounted) <= 3, "{json}");
     assert_ends_well(&mut daemon)
 }
 

@@ -1,0 +1,136 @@
+"""Belvedere and transformers on the same work, in turn, on this machine.
+
+Both read one checkpoint folder: Florence-2-base at full size with synthetic weights (models/tests/reference/synthetic.py),
+written once. Both get the same picture and prompt and write exactly the same number of tokens: greedy or K beams,
+no-repeat 3-gram, forced first and last token. The two run alternately, each time in a process of its own, so that a
+slow minute of the machine meets both and the peak memory is that of one. Printed are the medians of all runs, their
+spread (lowest to highest), and the ratios of the medians.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+PROMPT = "Describe in detail what is shown in the image."
+IMAGE_TOKEN = 51289
+IMAGE_TOKENS = 577
+# What both sides are asked for: beams and new tokens.
+CASES = [(1, 20), (1, 100), (3, 20)]
+# Who is compared with whom: a name, the reference's dtype, Belvedere's precision.
+PAIRS = [("float32 / exact", "float32", "exact"), ("bfloat16 / fast", "bfloat16", "fast")]
+
+
+def write_checkpoint(folder: pathlib.Path, tokenizer: pathlib.Path) -> None:
+    """Writes the checkpoint in the native layout, as transformers saves it."""
+    import torch
+    from transformers import Florence2Config, Florence2ForConditionalGeneration
+
+    sys.path.insert(0, str(REPOSITORY / "models/tests/reference"))
+    import synthetic
+
+    print(f"writing a full-size checkpoint with synthetic weights to {folder}", flush=True)
+    config = Florence2Config(
+        text_config=dict(
+            model_type="bart", vocab_size=51328, d_model=768, encoder_layers=6, decoder_layers=6,
+            encoder_attention_heads=12, decoder_attention_heads=12, encoder_ffn_dim=3072, decoder_ffn_dim=3072,
+            max_position_embeddings=1024, forced_bos_token_id=0, forced_eos_token_id=2, no_repeat_ngram_size=3,
+            bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2, num_beams=3, early_stopping=True,
+        ),
+        vision_config=dict(
+            embed_dim=[128, 256, 512, 1024], depths=[1, 1, 9, 1], num_heads=[4, 8, 16, 32], num_groups=[4, 8, 16, 32],
+            projection_dim=768,
+        ),
+        image_token_id=IMAGE_TOKEN,
+    )
+    model = Florence2ForConditionalGeneration(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(synthetic.tensor(name, tuple(parameter.shape))))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial."))
+    model.save_pretrained(partial)
+    for name in ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]:
+        if (tokenizer / name).exists():
+            shutil.copy(tokenizer / name, partial / name)
+    os.rename(partial, folder)
+
+
+def write_picture(path: pathlib.Path) -> None:
+    """A picture with edges, areas and noise, always the same."""
+    import numpy
+    from PIL import Image
+
+    y, x = numpy.mgrid[0:480, 0:640]
+    noise = numpy.random.default_rng(1).integers(0, 32, (480, 640, 3))
+    picture = numpy.stack([x * 255 // 640, y * 255 // 480, ((x // 40 + y // 40) % 2) * 200], axis=-1) + noise
+    Image.fromarray(numpy.clip(picture, 0, 255).astype(numpy.uint8)).save(path)
+
+
+def prompt_ids(folder: pathlib.Path, prompt: str) -> list[int]:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json")).encode(prompt).ids
+
+
+def reference(arguments: argparse.Namespace) -> None:
+    """One process of the reference: loads the model, warms up, measures every case, and prints JSON."""
+    import torch
+    from PIL import Image
+    from transformers import CLIPImageProcessor, Florence2ForConditionalGeneration
+
+    torch.set_num_threads(arguments.threads)
+    dtype = getattr(torch, arguments.reference)
+    model = Florence2ForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=dtype).eval()
+    processor = CLIPImageProcessor(
+        size=dict(height=768, width=768), resample=3, do_center_crop=False,
+        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
+    )
+    ids = [IMAGE_TOKEN] * IMAGE_TOKENS + prompt_ids(arguments.checkpoint, PROMPT)
+    input_ids = torch.tensor([ids])
+    picture = Image.open(arguments.image).convert("RGB")
+    beyond = list(range(IMAGE_TOKEN, model.config.text_config.vocab_size))
+
+    def timed(work):
+        start = time.perf_counter()
+        result = work()
+        return result, (time.perf_counter() - start) * 1e3
+
+    def once(beams: int, tokens: int) -> tuple[dict, list[int]]:
+        inputs, preprocess = timed(lambda: processor(picture, return_tensors="pt")["pixel_values"].to(dtype))
+        # The tower alone, to report it; the generation below runs it again, as part of the whole.
+        _, vision = timed(lambda: model.get_image_features(inputs))
+        output, generate = timed(
+            lambda: model.generate(
+                input_ids=input_ids, pixel_values=inputs, attention_mask=torch.ones_like(input_ids),
+                max_new_tokens=tokens, num_beams=beams, do_sample=False, early_stopping=True,
+                no_repeat_ngram_size=3, forced_bos_token_id=0, forced_eos_token_id=2, decoder_start_token_id=2,
+                suppress_tokens=beyond,
+            )
+        )
+        return dict(preprocess=preprocess, vision=vision, total=preprocess + generate), output[0].tolist()
+
+    report = []
+    with torch.inference_mode():
+        for beams, tokens in CASES:
+            for _ in range(arguments.warm_up):
+                once(beams, tokens)
+            samples = [once(beams, tokens) for _ in range(arguments.iterations)]
+            token_ids = samples[0][1]
+            if len(token_ids) != tokens + 1:
+                sys.exit(f"the reference wrote {len(token_ids) - 1} tokens, not {tokens}: the answer ended by itself")
+            report.append(dict(beams=beams, tokens=tokens, token_ids=token_ids, samples=[sample for sample, _ in samples]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps(dict(cases=report, peak_memory_bytes=peak)))
+
+
+if __name__ == "__main__":
+    pass
