@@ -132,5 +132,38 @@ def reference(arguments: argparse.Namespace) -> None:
     print(json.dumps(dict(cases=report, peak_memory_bytes=peak)))
 
 
-if __name__ == "__main__":
-    pass
+def run_reference(arguments: argparse.Namespace, dtype: str) -> dict:
+    command = [
+        sys.executable, __file__, "--reference", dtype, "--checkpoint", arguments.checkpoint, "--image", arguments.image,
+        "--threads", arguments.threads, "--iterations", arguments.iterations, "--warm-up", arguments.warm_up,
+    ]
+    output = run(command, env=dict(os.environ, OMP_NUM_THREADS=str(arguments.threads), TRANSFORMERS_VERBOSITY="error"))
+    return json.loads(output.splitlines()[-1])
+
+
+def run_belvedere(arguments: argparse.Namespace, precision: str) -> dict:
+    """The same cases with `belvedere bench`, each in a process of its own; its peak memory is the highest of them."""
+    cases = []
+    for beams, tokens in CASES:
+        report = json.loads(run([
+            arguments.belvedere, "bench", "--model-only", "--format", "json", "--model", arguments.checkpoint,
+            "--precision", precision, "--threads", arguments.threads, "--image", arguments.image, "--prompt", PROMPT,
+            "--tokens", tokens, "--beams", beams, "--iterations", arguments.iterations, "--warm-up", arguments.warm_up,
+        ]))
+        cases.append(dict(beams=beams, tokens=tokens, report=report))
+    return dict(cases=cases, peak_memory_bytes=max(case["report"]["peak_memory_bytes"] for case in cases))
+
+
+def run(command: list, **options) -> str:
+    finished = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, **options)
+    if finished.returncode != 0:
+        sys.exit(f"{command[0]} failed with {finished.returncode}")
+    return finished.stdout
+
+
+def belvedere_tokens(arguments: argparse.Namespace, beams: int, tokens: int) -> list[int]:
+    output = run([
+        arguments.belvedere, "infer", "--format", "json", "--model", arguments.checkpoint, "--precision", "exact",
+        "--threads", arguments.threads, "--prompt", PROMPT, "--beams", beams, "--max-new-tokens", tokens, arguments.image,
+    ])
+    return json.loads(output)["token_ids"]
