@@ -1,12 +1,17 @@
-//! Florence-2: engines that run its graphs, the decode loop above them, and the crate's face, [`Florence`].
-#![forbid(unsafe_code)]
+//! Florence-2 from [`PixelValues`](belvedere_kernels) to results: checkpoint, graphs, engines, decoding, text.
 
 pub mod decode;
 pub mod engine;
 mod error;
 mod florence;
+pub mod parse;
+pub mod tasks;
+pub mod tokens;
 
 pub use decode::{EarlyStopping, Generation, GenerationOptions, StageTimes};
 pub use engine::{CancelToken, Engine, ImageFeatures};
-pub use error::ModelError;
+pub use error::{ModelError, TokenizersCause};
 pub use florence::{Device, Florence, LoadOptions, Precision};
+pub use parse::{Answer, ParseMode, Region, Shape, TaskOutput};
+pub use tasks::{InputKind, LocationBox, PictureSize, Prompt, PromptStyle, Task, TaskInput};
+pub use tokens::Tokenizer;
