@@ -1,1 +1,8 @@
-//! belvedere-models
+//! Florence-2 for Belvedere: from a checkpoint folder to task outputs.
+
+pub mod checkpoint;
+mod error;
+pub mod graph;
+
+pub use checkpoint::Checkpoint;
+pub use error::ModelError;
