@@ -3,6 +3,7 @@
 pub mod checkpoint;
 mod error;
 pub mod graph;
+pub mod synthetic;
 
 pub use checkpoint::Checkpoint;
 pub use error::ModelError;
