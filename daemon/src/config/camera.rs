@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use belvedere_models::Task;
+use belvedere_models::{InputKind, Task};
 use belvedere_pipelines::{
     AtEnd, CameraName, Credentials, DecoderChoice, SourceSpec, SourceUrl, Timeouts, Transport,
 };
@@ -256,7 +256,7 @@ fn checked_task(
     name: &str,
     text: Option<&str>,
 ) -> Read<CameraTask> {
-    let Some(task) = Task::from_name(name) else {
+    let Ok(task) = name.parse::<Task>() else {
         table.blame_with(
             key,
             format_args!("{name:?} is no task"),
@@ -264,14 +264,14 @@ fn checked_task(
         );
         return None;
     };
-    if task.needs_region() {
+    if task.input() == InputKind::Region {
         table.blame(
             key,
             format_args!("{name} asks about one region of a picture, which a camera has not"),
         );
         return None;
     }
-    match (task.needs_text(), text) {
+    match (task.input() == InputKind::Text, text) {
         (true, None) => {
             table.blame(
                 key,

@@ -20,6 +20,7 @@ pub use settings::{Broker, CameraSettings, CameraTask, ModelSettings, MqttSettin
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the configuration is looked for when no file is named.
 pub const DEFAULT_PATH: &str = "/etc/belvedere/belvedere.toml";
@@ -59,4 +60,9 @@ pub fn load_with(
         }),
         _ => Err(problems),
     }
+}
+
+/// `500ms`, `10s`, `1.5s`, `5m` or `1h`; `None` for anything else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    reader::parse_duration(text)
 }

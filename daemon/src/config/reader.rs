@@ -279,7 +279,7 @@ impl<'a> Reader<'a> {
 }
 
 /// `500ms`, `10s`, `1.5s`, `5m`, `1h`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit_at);
     let seconds = match unit {
