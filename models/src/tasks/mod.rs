@@ -8,4 +8,5 @@ mod task;
 pub use input::{LocationBox, TaskInput};
 pub use picture::PictureSize;
 pub use prompt::{Prompt, PromptStyle};
+pub(crate) use task::AnswerKind;
 pub use task::{InputKind, Task};
