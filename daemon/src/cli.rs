@@ -6,7 +6,7 @@ use std::time::Duration;
 use belvedere_models::{Device, Precision, Task};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::DEFAULT_PATH;
+use crate::config::{DEFAULT_PATH, ModelSettings};
 
 /// Watches camera streams with Florence-2 and says what it sees over MQTT.
 ///
@@ -85,6 +85,20 @@ pub struct ModelChoice {
     /// CPU threads [default: as many as there are].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+impl ModelChoice {
+    /// As the configuration has it; greedy, answers of any length.
+    pub fn settings(&self) -> ModelSettings {
+        ModelSettings {
+            path: self.model.clone(),
+            device: self.device,
+            precision: self.precision,
+            threads: self.threads.map(usize::from),
+            beams: 1,
+            max_new_tokens: 1024,
+        }
+    }
 }
 
 /// How a result is written.

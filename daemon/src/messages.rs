@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use belvedere_models::{Region, Task, TaskOutput};
+use belvedere_models::{Region, Task};
 use belvedere_pipelines::CounterValues;
 use serde::{Serialize, Serializer};
 
@@ -129,7 +129,7 @@ pub struct MqttStats {
 }
 
 /// Of one camera.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct CameraStats {
     /// As in `ROOT/CAMERA/status`.
     pub status: &'static str,
@@ -151,8 +151,15 @@ pub struct CameraStats {
     pub reconnects: u64,
 }
 
+impl CameraStats {
+    /// Of a camera that is not to be watched.
+    pub fn disabled() -> CameraStats {
+        CameraStats { status: "disabled", ..CameraStats::default() }
+    }
+}
+
 /// Frames that were let go, by reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct DroppedFrames {
     /// `fps` did not ask for them.
     pub fps: u64,
@@ -179,16 +186,9 @@ impl DroppedFrames {
     }
 }
 
-/// The answer's JSON; never fails for these types, whose keys are strings.
+/// A message as JSON; never fails for these types, whose keys are strings.
 pub fn to_json(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
-}
-
-impl<'a> ResultMessage<'a> {
-    /// Takes text and regions from `output`.
-    pub fn with_output(self, output: &'a TaskOutput) -> ResultMessage<'a> {
-        ResultMessage { text: &output.text, regions: &output.regions, ..self }
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use super::reader::{Read, Reader};
 use super::settings::{CameraSettings, CameraTask};
 use crate::mqtt::topics;
 
+/// What `decoder` may be, beside `element:NAME`.
+const DECODERS: [&str; 5] = ["auto", "software", "nvv4l2", "nvcodec", "va"];
+
 /// Reads every camera. A camera with a mistake does not hide the mistakes of the next.
 pub(super) fn read_all(root: &Reader<'_>) -> Read<Vec<CameraSettings>> {
     let list = match root.get("camera").map(|value| &value.kind) {
@@ -173,7 +176,7 @@ fn decoder(table: &Reader<'_>) -> Read<DecoderChoice> {
     match word.parse() {
         Ok(choice) => Some(choice),
         Err(error) => {
-            table.blame_with("decoder", error, nearest(word, DecoderChoice::WORDS));
+            table.blame_with("decoder", error, nearest(word, DECODERS));
             None
         }
     }

@@ -210,10 +210,10 @@ async fn stop_deadline(stopping: &mut watch::Receiver<Option<Instant>>) -> Insta
 fn reason(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword) => {
-            "it refuses mqtt.username or the password".to_owned()
+            "it refuses the user name or password".to_owned()
         }
         ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized) => {
-            "not authorised: it refuses mqtt.username, the password or anonymous clients".to_owned()
+            "not authorised: it refuses the user name or password, or wants one".to_owned()
         }
         ConnectionError::ConnectionRefused(ConnectReturnCode::BadClientId) => {
             "it refuses mqtt.client_id".to_owned()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rumqttc::tokio_rustls::rustls::pki_types::CertificateDer;
 use rumqttc::tokio_rustls::rustls::pki_types::pem::PemObject;
 use rumqttc::tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
-use rumqttc::{LastWill, MqttOptions, QoS, Transport};
+use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 
 use super::topics;
 use crate::config::{Broker, MqttSettings, Secret};
@@ -98,7 +98,7 @@ impl LinkOptions {
             options.set_credentials(username, password);
         }
         if let Some(tls) = &self.tls {
-            options.set_transport(Transport::tls_with_config(tls.clone().into()));
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
         }
         options
     }

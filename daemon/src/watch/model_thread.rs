@@ -94,6 +94,7 @@ impl Work {
             tracing::error!(camera = %frame.camera, "a frame of a camera that nobody asks about");
             return;
         };
+        tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
         let analysed = match frame.view() {
             Ok(picture) => {
                 let mode = ParseMode::Default;
