@@ -79,21 +79,4 @@ impl YuvToRgb {
             blue_u: fixed(blue),
         }
     }
-
-    /// Red, green and blue of one pixel.
-    #[inline(always)]
-    pub(crate) fn pixel(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
-        // The products stay under 2^26; wrapping operations only keep overflow checks out of the inner loops.
-        let l = (i32::from(y) - self.luma_offset)
-            .wrapping_mul(self.luma_gain)
-            .wrapping_add(1 << (COEFFICIENT_BITS - 1));
-        let u = i32::from(u).wrapping_sub(128);
-        let v = i32::from(v).wrapping_sub(128);
-        let level = |sum: i32| (sum >> COEFFICIENT_BITS).clamp(0, 255) as u8;
-        [
-            level(l.wrapping_add(v.wrapping_mul(self.red_v))),
-            level(l.wrapping_sub(u.wrapping_mul(self.green_u)).wrapping_sub(v.wrapping_mul(self.green_v))),
-            level(l.wrapping_add(u.wrapping_mul(self.blue_u))),
-        ]
-    }
 }

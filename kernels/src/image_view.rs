@@ -1,7 +1,10 @@
 //! A decoded picture where it lies, checked once.
 
-use crate::colorimetry::{Colorimetry, YuvToRgb};
+use fearless_simd::Level;
+
+use crate::colorimetry::Colorimetry;
 use crate::error::{KernelError, PlaneName};
+use crate::resize::{ChromaTerms, RgbRows, interleave};
 use crate::rgb_image::RgbImage;
 
 /// How the pixels of an [`ImageView`] are laid out.
@@ -119,27 +122,16 @@ impl<'a> ImageView<'a> {
 
     /// The whole picture as packed RGB, each pixel as the crate's YUV conversion defines it.
     pub fn to_rgb(&self) -> RgbImage {
-        let (width, height) = (self.width as usize, self.height as usize);
-        let mut pixels = Vec::with_capacity(width * height * 3);
-        for row in 0..height {
-            match self.pixels {
-                Pixels::Rgb8(rgb) => pixels.extend_from_slice(rgb.row(row, width * 3)),
-                Pixels::Nv12 { y, uv, colorimetry } => {
-                    let convert = YuvToRgb::new(colorimetry);
-                    let chroma = uv.row(row / 2, width.div_ceil(2) * 2);
-                    for (pair, uv) in y.row(row, width).chunks(2).zip(chroma.chunks_exact(2)) {
-                        pair.iter().for_each(|&y| pixels.extend(convert.pixel(y, uv[0], uv[1])));
-                    }
-                }
-                Pixels::I420 { y, u, v, colorimetry } => {
-                    let convert = YuvToRgb::new(colorimetry);
-                    let us = u.row(row / 2, width.div_ceil(2));
-                    let vs = v.row(row / 2, width.div_ceil(2));
-                    for (pair, (&u, &v)) in y.row(row, width).chunks(2).zip(us.iter().zip(vs)) {
-                        pair.iter().for_each(|&y| pixels.extend(convert.pixel(y, u, v)));
-                    }
-                }
-            }
+        let (width, level) = (self.width as usize, Level::new());
+        let mut terms = ChromaTerms::default();
+        let mut rows = RgbRows::new(self, &mut terms, level);
+        let mut planes = vec![0; 3 * width];
+        let (red, rest) = planes.split_at_mut(width);
+        let (green, blue) = rest.split_at_mut(width);
+        let mut pixels = vec![0; 3 * width * self.height as usize];
+        for (row, packed) in pixels.chunks_exact_mut(3 * width).enumerate() {
+            rows.read(row, [red, green, blue]);
+            interleave(level, [red, green, blue], packed);
         }
         RgbImage { width: self.width, height: self.height, pixels }
     }

@@ -19,10 +19,12 @@ mod colorimetry;
 mod error;
 mod image_view;
 mod preprocess;
+mod resize;
 mod rgb_image;
 
 pub use colorimetry::{Colorimetry, YuvMatrix, YuvRange};
 pub use error::{KernelError, PlaneName};
 pub use image_view::{ImageView, PixelFormat, Plane};
 pub use preprocess::{PixelValues, PreprocessPlan, PreprocessSpec};
+pub use resize::BicubicResize;
 pub use rgb_image::RgbImage;

@@ -3,6 +3,7 @@
 use crate::error::KernelError;
 use crate::image_view::ImageView;
 use crate::preprocess::{PixelValues, PreprocessSpec};
+use crate::resize::BicubicResize;
 
 /// A specification made ready: normalisation tables, and the resize weights and scratch memory of the last
 /// source size, reused while pictures keep that size.
@@ -10,6 +11,8 @@ use crate::preprocess::{PixelValues, PreprocessSpec};
 pub struct PreprocessPlan {
     spec: PreprocessSpec,
     levels: [[f32; 256]; 3],
+    resize: BicubicResize,
+    row: Vec<u8>,
 }
 
 impl PreprocessPlan {
@@ -20,7 +23,9 @@ impl PreprocessPlan {
     pub fn new(spec: PreprocessSpec) -> Result<Self, KernelError> {
         spec.check()?;
         let levels = [spec.levels(0), spec.levels(1), spec.levels(2)];
-        Ok(PreprocessPlan { spec, levels })
+        let resize = BicubicResize::new(spec.width, spec.height)?;
+        let row = vec![0; spec.width as usize];
+        Ok(PreprocessPlan { spec, levels, resize, row })
     }
 
     /// The specification this plan runs.
@@ -28,13 +33,33 @@ impl PreprocessPlan {
         &self.spec
     }
 
-    /// The model's input for `picture`.
+    /// The model's input for `picture`: converted to RGB, resized as [`BicubicResize`] does it, normalised as
+    /// the [`PreprocessSpec`] says.
     ///
     /// # Errors
-    /// None today for a view that exists; a device version may fail.
+    /// None today; a device version may fail.
     pub fn run(&mut self, picture: &ImageView<'_>) -> Result<PixelValues, KernelError> {
-        let _ = picture.pixels();
-        let data = vec![self.levels[0][0]; 3 * self.spec.width as usize * self.spec.height as usize];
-        Ok(PixelValues { width: self.spec.width, height: self.spec.height, data })
+        let mut values = PixelValues { width: 0, height: 0, data: Vec::new() };
+        self.run_into(picture, &mut values)?;
+        Ok(values)
+    }
+
+    /// As [`PreprocessPlan::run`], into `values`, whose memory is reused whatever it held.
+    ///
+    /// # Errors
+    /// As [`PreprocessPlan::run`].
+    pub fn run_into(&mut self, picture: &ImageView<'_>, values: &mut PixelValues) -> Result<(), KernelError> {
+        (values.width, values.height) = (self.spec.width, self.spec.height);
+        let data = &mut values.data;
+        data.clear();
+        data.reserve_exact(3 * self.spec.width as usize * self.spec.height as usize);
+        let rows = self.resize.begin(picture);
+        for (channel, levels) in self.levels.iter().enumerate() {
+            for row in 0..rows.height() {
+                rows.read(channel, row, &mut self.row);
+                data.extend(self.row.iter().map(|&level| levels[usize::from(level)]));
+            }
+        }
+        Ok(())
     }
 }
