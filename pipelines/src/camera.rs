@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::{CameraCounters, CameraName, CameraStatus, PipelineError, Scheduler, SourceSpec};
+use crate::supervisor::Supervisor;
+use crate::{CameraCounters, CameraName, CameraStatus, PipelineError, Redactor, Scheduler, SourceSpec};
 
 /// A supervised camera.
 #[derive(Debug)]
@@ -14,17 +16,25 @@ impl Camera {
     /// again for ever: what goes wrong with it shows in [`CameraHandle::status`].
     ///
     /// # Errors
-    /// A number of the specification out of its range, GStreamer missing, a second camera of the same name.
+    /// A number of the specification out of its range, GStreamer missing, a second camera of the same name
+    /// while the first one runs.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn spawn(spec: SourceSpec, scheduler: &Scheduler) -> Result<CameraHandle, PipelineError> {
         spec.validate()?;
+        spec.add_secrets_to(Redactor::process());
         crate::start_gstreamer()?;
         let slot = scheduler.slot(&spec.camera);
-        let (_, status) =
-            watch::channel(crate::status::StatusLatch::new(spec.timeouts.offline_after).status().clone());
-        Ok(CameraHandle { name: spec.camera, status, counters: Arc::clone(slot.counters()) })
+        let Some(claim) = slot.claim() else {
+            return Err(PipelineError::CameraInUse { camera: spec.camera });
+        };
+        let name = spec.camera.clone();
+        let counters = Arc::clone(slot.counters());
+        let (stop, stopped) = watch::channel(false);
+        let (supervisor, status) = Supervisor::new(spec, claim, stopped);
+        let task = tokio::spawn(supervisor.run());
+        Ok(CameraHandle { name, status, counters, stop, task })
     }
 }
 
@@ -34,6 +44,8 @@ pub struct CameraHandle {
     name: CameraName,
     status: watch::Receiver<CameraStatus>,
     counters: Arc<CameraCounters>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 impl CameraHandle {
@@ -42,7 +54,7 @@ impl CameraHandle {
         &self.name
     }
 
-    /// The camera's status, newest first and only. Its sender is gone once the supervision has ended.
+    /// The camera's status, always the newest. Its sender is gone once the supervision has ended.
     pub fn status(&self) -> watch::Receiver<CameraStatus> {
         self.status.clone()
     }
@@ -52,9 +64,18 @@ impl CameraHandle {
         &self.counters
     }
 
-    /// Waits until the supervision ends by itself: when a file ended that does not loop.
-    pub async fn ended(&mut self) {}
+    /// Waits until the supervision ends by itself: when a file has ended that does not loop. Safe to cancel.
+    pub async fn ended(&mut self) {
+        if !self.task.is_finished() {
+            // An error here is a panic in the task, and an end too.
+            let _ = (&mut self.task).await;
+        }
+    }
 
-    /// Stops the camera and waits until its pipeline is gone, at most [`crate::Timeouts::state_change`].
-    pub async fn stop(self) {}
+    /// Stops the camera and waits until its pipeline is gone, or was left behind after
+    /// [`crate::Timeouts::state_change`].
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        self.ended().await;
+    }
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::counters::count;
@@ -13,6 +13,7 @@ pub struct LatestFrame {
     camera: CameraName,
     frame: Mutex<Option<Frame>>,
     last_id: AtomicU64,
+    claimed: AtomicBool,
     counters: Arc<CameraCounters>,
     doorbell: Arc<Doorbell>,
 }
@@ -23,6 +24,7 @@ impl LatestFrame {
             camera,
             frame: Mutex::new(None),
             last_id: AtomicU64::new(0),
+            claimed: AtomicBool::new(false),
             counters: Arc::default(),
             doorbell,
         }
@@ -36,6 +38,11 @@ impl LatestFrame {
     /// The camera's counters.
     pub fn counters(&self) -> &Arc<CameraCounters> {
         &self.counters
+    }
+
+    /// Reserves the slot for one camera's supervision; `None` if another one has it.
+    pub(crate) fn claim(self: &Arc<Self>) -> Option<SlotClaim> {
+        (!self.claimed.swap(true, SeqCst)).then(|| SlotClaim { slot: Arc::clone(self) })
     }
 
     /// The id for the next frame; the first is 1.
@@ -62,5 +69,23 @@ impl LatestFrame {
             count(&self.counters.taken);
         }
         taken
+    }
+}
+
+/// The right to fill a slot; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct SlotClaim {
+    slot: Arc<LatestFrame>,
+}
+
+impl SlotClaim {
+    pub(crate) fn slot(&self) -> &Arc<LatestFrame> {
+        &self.slot
+    }
+}
+
+impl Drop for SlotClaim {
+    fn drop(&mut self) {
+        self.slot.claimed.store(false, SeqCst);
     }
 }

@@ -37,6 +37,7 @@ mod source_spec;
 mod source_url;
 mod state_change;
 mod status;
+mod supervisor;
 mod test_picture;
 
 pub use camera::{Camera, CameraHandle};
@@ -57,4 +58,4 @@ pub use source_spec::{AtEnd, SourceSpec, Timeouts, Transport};
 pub use source_url::{SourceKind, SourceUrl};
 pub use state_change::abandoned_pipelines;
 pub use status::CameraStatus;
-pub use test_picture::TestPicture;
+pub use test_picture::{TestPattern, TestPicture};

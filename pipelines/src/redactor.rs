@@ -53,11 +53,19 @@ impl Redactor {
     /// Learns one secret, plain and percent-encoded. Nothing is learnt of an empty one.
     pub fn add_secret(&self, secret: &str) {
         self.add_form(secret.to_owned());
-        self.add_form(percent_encoded(secret, |b| b.is_ascii_alphanumeric()));
-        self.add_form(percent_encoded(secret, |b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)));
-        // What the `url` crate leaves as it is inside a user or a password.
-        let in_userinfo = |b: u8| b.is_ascii_graphic() && !b"\"#'/:;<=>?@[\\]^`{|}".contains(&b);
-        self.add_form(percent_encoded(secret, in_userinfo));
+        // Encoders differ in what they leave as it is. The last but one is the `url` crate's rule for a
+        // user and a password, the last the same for a path.
+        let userinfo = |b: u8| b.is_ascii_graphic() && !b"\"#%'/:;<=>?@[\\]^`{|}".contains(&b);
+        let keeps: [&dyn Fn(u8) -> bool; 4] = [
+            &|b| b.is_ascii_alphanumeric(),
+            &|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b),
+            &userinfo,
+            &|b| userinfo(b) || b == b'/',
+        ];
+        for keep in keeps {
+            self.add_form(percent_encoded(secret, true, keep));
+            self.add_form(percent_encoded(secret, false, keep));
+        }
         // As Rust's Debug prints it inside quotation marks.
         self.add_form(secret.escape_debug().to_string());
     }
@@ -113,13 +121,15 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
     SECRET.iter().any(|secret| key.eq_ignore_ascii_case(secret))
 }
 
-fn percent_encoded(text: &str, keep: impl Fn(u8) -> bool) -> String {
+fn percent_encoded(text: &str, upper_case: bool, keep: &dyn Fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if keep(byte) {
             encoded.push(char::from(byte));
-        } else {
+        } else if upper_case {
             encoded.push_str(&format!("%{byte:02X}"));
+        } else {
+            encoded.push_str(&format!("%{byte:02x}"));
         }
     }
     encoded
@@ -231,7 +241,13 @@ mod tests {
 
     #[test]
     fn every_form_of_a_password_is_blotted_out() {
-        for form in ["hunter2/ä@", "hunter2%2F%C3%A4%40", "hunter2/%C3%A4%40", "ZXZlOmh1bnRlcjIvw6RA"] {
+        for form in [
+            "hunter2/ä@",
+            "hunter2%2F%C3%A4%40",
+            "hunter2/%C3%A4%40",
+            "hunter2%2f%c3%a4%40",
+            "ZXZlOmh1bnRlcjIvw6RA",
+        ] {
             let text = format!("location {form}, failed");
             assert_eq!(redactor().redact(&text), "location ***, failed", "{form}");
         }

@@ -144,7 +144,7 @@ pub struct Timeouts {
     pub first_frame: Duration,
     /// Between two decoded frames. Default 10 s.
     pub no_frame: Duration,
-    /// For a pipeline's state change, after which the pipeline is left behind. Default 10 s.
+    /// For a pipeline's state change, after which the pipeline is left behind. Default 5 s.
     pub state_change: Duration,
     /// For a TCP connection or an RTSP answer. Default 5 s.
     pub rtsp_answer: Duration,
@@ -165,7 +165,7 @@ impl Default for Timeouts {
         Self {
             first_frame: Duration::from_secs(20),
             no_frame: Duration::from_secs(10),
-            state_change: Duration::from_secs(10),
+            state_change: Duration::from_secs(5),
             rtsp_answer: Duration::from_secs(5),
             udp_silence: Duration::from_secs(3),
             offline_after: Duration::from_secs(5),

@@ -70,6 +70,13 @@ impl SourceUrl {
         self.url.as_str()
     }
 
+    /// The host as the URL writes it, and its port or the scheme's.
+    pub(crate) fn host_and_port(&self) -> (Option<&str>, u16) {
+        // RFC 7826: 554, and 322 for TLS.
+        let scheme_port = if self.kind == SourceKind::Rtsps { 322 } else { 554 };
+        (self.url.host_str(), self.url.port().unwrap_or(scheme_port))
+    }
+
     /// The secret values in the path and the query, as written and decoded.
     pub(crate) fn query_secrets(&self) -> Vec<String> {
         let tail = &self.url[url::Position::BeforePath..];
@@ -141,6 +148,10 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 fn redacted(url: &Url) -> String {
+    // Without `//` after the scheme nothing says which part is what: `user:password` parses as such a URL.
+    if url.cannot_be_a_base() {
+        return REDACTED.to_owned();
+    }
     let mut shown = url[..url::Position::BeforePath].to_owned();
     let mut tail = &url[url::Position::BeforePath..];
     while !tail.is_empty() {

@@ -1,0 +1,86 @@
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer::{CoreError, ResourceError, StreamError, glib};
+
+use super::video_chain::{DECODER, DOWNLOAD};
+use super::{SessionEvent, SessionFailure};
+use crate::{FailureKind, Redactor, StreamFailure};
+
+/// What a message on the bus means to the supervision; `None` for the many that mean nothing.
+pub(super) fn event(message: &gst::Message) -> Option<SessionEvent> {
+    match message.view() {
+        gst::MessageView::Eos(_) => Some(SessionEvent::Ended),
+        gst::MessageView::Error(error) => {
+            let decoder = error.src().and_then(to_blame);
+            let kind = if decoder.is_some() {
+                FailureKind::DecoderFailed
+            } else {
+                kind(&error.error(), error.debug().as_deref().unwrap_or(""))
+            };
+            let failure = StreamFailure::with_detail(kind, detail(kind, &error.error()));
+            Some(SessionEvent::Failed(SessionFailure { failure, decoder }))
+        }
+        gst::MessageView::Warning(warning) => {
+            let text = format!("{}: {}", warning.error(), warning.debug().unwrap_or_default());
+            tracing::info!("GStreamer warns: {}", Redactor::process().redact(&text));
+            None
+        }
+        _ => None,
+    }
+}
+
+/// The decoder's factory, if the object is the decoder, belongs to it, or downloads its pictures.
+fn to_blame(object: &gst::Object) -> Option<String> {
+    let mut object = Some(object.clone());
+    while let Some(at) = object {
+        if let Some(element) = at.downcast_ref::<gst::Element>()
+            && (element.name() == DECODER || element.name() == DOWNLOAD)
+        {
+            return element.factory().map(|factory| factory.name().to_string());
+        }
+        object = at.parent();
+    }
+    None
+}
+
+fn kind(error: &glib::Error, debug: &str) -> FailureKind {
+    if let Some(resource) = error.kind::<ResourceError>() {
+        return match resource {
+            ResourceError::NotAuthorized => FailureKind::Unauthorised,
+            ResourceError::NotFound => FailureKind::NotFound,
+            // v4l2src gives the cause only here; the C library's words, in the C locale.
+            _ if debug.contains("No such file or directory") => FailureKind::NotFound,
+            _ if debug.contains("Permission denied") => FailureKind::Forbidden,
+            _ if debug.contains("Unauthorized") => FailureKind::Unauthorised,
+            // "Generic error" is all that rtspsrc says of any failed connection: looked into by `diagnosis`.
+            _ if debug.contains("Failed to connect") => FailureKind::Unreachable,
+            _ if debug.contains("imeout") => FailureKind::Timeout,
+            _ => FailureKind::Other,
+        };
+    }
+    if let Some(stream) = error.kind::<StreamError>() {
+        return match stream {
+            StreamError::CodecNotFound => FailureKind::UnsupportedCodec,
+            StreamError::NotImplemented => FailureKind::Other,
+            _ => FailureKind::BadStream,
+        };
+    }
+    match error.kind::<CoreError>() {
+        Some(CoreError::MissingPlugin) => FailureKind::MissingElement,
+        _ => FailureKind::Other,
+    }
+}
+
+/// GStreamer's sentence, where ours does not say it already.
+fn detail(kind: FailureKind, error: &glib::Error) -> String {
+    match kind {
+        FailureKind::Unauthorised
+        | FailureKind::NotFound
+        | FailureKind::Forbidden
+        | FailureKind::Unreachable => String::new(),
+        _ => {
+            let text = error.to_string();
+            Redactor::process().redact(text.trim_end_matches('.')).into_owned()
+        }
+    }
+}
