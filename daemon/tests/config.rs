@@ -133,7 +133,11 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         (mqtt("url = \"embedded\"\nlisten = \"here\""), "mqtt.listen", "127.0.0.1:1883"),
         (mqtt("url = \"mqtt://host\"\nca_file = \"/absent\""), "mqtt.ca_file", "mqtts"),
         (mqtt("url = \"mqtts://host\"\nca_file = \"/absent\""), "mqtt.ca_file", "/absent"),
-        (mqtt("url = \"mqtt://host\"\nusername = \"u\"\npassword_file = \"/absent\""), "mqtt.password_file", "/absent"),
+        (
+            mqtt("url = \"mqtt://host\"\nusername = \"u\"\npassword_file = \"/absent\""),
+            "mqtt.password_file",
+            "/absent",
+        ),
         (mqtt("url = \"mqtt://host\"\npassword = \"p\""), "mqtt.password", "did you mean \"password_file\"?"),
         (mqtt("url = \"mqtt://host\"\nkeep_alive = \"10 parsecs\""), "mqtt.keep_alive", "no length of time"),
         (mqtt("url = \"mqtt://host\"\nkeep_alive = \"1ms\""), "mqtt.keep_alive", "between"),
@@ -163,7 +167,11 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         (tasks("[\"caption\", \"caption\"]"), "camera[0].tasks[1]", "already"),
         (tasks("[{ task = \"caption\", text = \"a cat\" }]"), "camera[0].tasks[0].task", "takes no text"),
         (tasks("[{ task = \"phrase-grounding\" }]"), "camera[0].tasks[0].task", "needs a text"),
-        (tasks("[{ task = \"phrase-grounding\", txt = \"a\" }]"), "camera[0].tasks[0].txt", "did you mean \"text\"?"),
+        (
+            tasks("[{ task = \"phrase-grounding\", txt = \"a\" }]"),
+            "camera[0].tasks[0].txt",
+            "did you mean \"text\"?",
+        ),
         (tasks("[{ text = \"a\" }]"), "camera[0].tasks[0].task", "missing"),
         (tasks("[\"region-to-ocr\"]"), "camera[0].tasks[0]", "region"),
         ("[[camera]]\nname = \"a\"\nurl = \"test://\"\ntasks = [\"ocr\"]".to_owned(), "mqtt", "missing"),
@@ -180,7 +188,10 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
 #[test]
 fn a_second_camera_of_the_same_name_is_refused_even_in_another_file() {
     let folder = Folder::new(GOOD);
-    folder.write("conf.d/more.toml", "\n\n[[camera]]\nname = \"porch\"\nurl = \"test://\"\ntasks = [\"ocr\"]\n");
+    folder.write(
+        "conf.d/more.toml",
+        "\n\n[[camera]]\nname = \"porch\"\nurl = \"test://\"\ntasks = [\"ocr\"]\n",
+    );
     assert_eq!(
         folder.problems(),
         ["conf.d/more.toml:4: camera[1].name: camera[0] is named \"porch\" already"]
@@ -190,7 +201,8 @@ fn a_second_camera_of_the_same_name_is_refused_even_in_another_file() {
 #[test]
 fn later_files_win_key_by_key_and_cameras_add_up() {
     let folder = Folder::new(GOOD);
-    let camera = |name: &str| format!("[[camera]]\nname = \"{name}\"\nurl = \"test://\"\ntasks = [\"ocr\"]\n");
+    let camera =
+        |name: &str| format!("[[camera]]\nname = \"{name}\"\nurl = \"test://\"\ntasks = [\"ocr\"]\n");
     folder.write("conf.d/20.toml", &format!("[mqtt]\ntopic = \"twenty\"\n{}", camera("yard")));
     folder.write("conf.d/10.toml", &format!("[mqtt]\ntopic = \"ten\"\nusername = \"u\"\n{}", camera("gate")));
     folder.write("conf.d/30.toml.bak", "not TOML");
@@ -247,7 +259,10 @@ fn no_secret_is_shown_by_settings_or_problems() {
     let settings = folder.load().unwrap();
     assert_eq!(settings.mqtt.password.as_ref().unwrap().reveal(), "hunter2");
     let shown = format!("{settings:?}");
-    folder.write("belvedere.toml", &text.replace("mqtt://host", "mqtt://carl:xyzzy@host").replace("[\"ocr\"]", "1"));
+    folder.write(
+        "belvedere.toml",
+        &text.replace("mqtt://host", "mqtt://carl:xyzzy@host").replace("[\"ocr\"]", "1"),
+    );
     std::fs::write(&credentials, "swordfish").unwrap();
     let problems = folder.problems().join("\n");
     for secret in ["hunter2", "swordfish", "opensesame", "xyzzy"] {

@@ -72,19 +72,11 @@ fn read(table: &Reader<'_>) -> Read<CameraSettings> {
     let tasks = tasks(table);
     let transport = table.one_of(
         "transport",
-        &[
-            ("auto", Transport::Auto),
-            ("tcp", Transport::Tcp),
-            ("udp", Transport::Udp),
-        ],
+        &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)],
         Transport::Auto,
     );
     let decoder = decoder(table);
-    let at_end = table.one_of(
-        "at_end",
-        &[("stop", AtEnd::Stop), ("loop", AtEnd::Loop)],
-        AtEnd::Stop,
-    );
+    let at_end = table.one_of("at_end", &[("stop", AtEnd::Stop), ("loop", AtEnd::Loop)], AtEnd::Stop);
     let trust_any_certificate = table.boolean("trust_any_certificate", false);
     let enabled = table.boolean("enabled", true);
     let timeouts = timeouts(table);
@@ -101,21 +93,13 @@ fn read(table: &Reader<'_>) -> Read<CameraSettings> {
         table.blame("", error);
         return None;
     }
-    Some(CameraSettings {
-        name: name.to_string(),
-        enabled: enabled?,
-        source,
-        tasks: tasks?,
-    })
+    Some(CameraSettings { name: name.to_string(), enabled: enabled?, source, tasks: tasks? })
 }
 
 fn name(table: &Reader<'_>) -> Read<CameraName> {
     let text = table.required_string("name")?;
     if topics::RESERVED_CAMERA_NAMES.contains(&text) {
-        table.blame(
-            "name",
-            format_args!("{text:?} is a topic of the daemon's own; choose another name"),
-        );
+        table.blame("name", format_args!("{text:?} is a topic of the daemon's own; choose another name"));
         return None;
     }
     match CameraName::new(text) {
@@ -239,13 +223,11 @@ fn tasks(table: &Reader<'_>) -> Read<Vec<CameraTask>> {
 fn task(table: &Reader<'_>, key: &str, value: &Value) -> Read<CameraTask> {
     match &value.kind {
         ValueKind::String(name) => checked_task(table, key, name, None),
-        ValueKind::Table(entry) => {
-            table.read_table(table.path_of(key), entry, |entry: &Reader<'_>| {
-                let text = entry.string("text");
-                let name = entry.required_string("task")?;
-                checked_task(entry, "task", name, text?)
-            })
-        }
+        ValueKind::Table(entry) => table.read_table(table.path_of(key), entry, |entry: &Reader<'_>| {
+            let text = entry.string("text");
+            let name = entry.required_string("task")?;
+            checked_task(entry, "task", name, text?)
+        }),
         other => {
             table.wrong_type(key, "a task's name or { task = ..., text = ... }", other);
             None
@@ -253,12 +235,7 @@ fn task(table: &Reader<'_>, key: &str, value: &Value) -> Read<CameraTask> {
     }
 }
 
-fn checked_task(
-    table: &Reader<'_>,
-    key: &str,
-    name: &str,
-    text: Option<&str>,
-) -> Read<CameraTask> {
+fn checked_task(table: &Reader<'_>, key: &str, name: &str, text: Option<&str>) -> Read<CameraTask> {
     let Ok(task) = name.parse::<Task>() else {
         table.blame_with(
             key,
@@ -268,10 +245,7 @@ fn checked_task(
         return None;
     };
     if task.input() == InputKind::Region {
-        table.blame(
-            key,
-            format_args!("{name} asks about one region of a picture, which a camera has not"),
-        );
+        table.blame(key, format_args!("{name} asks about one region of a picture, which a camera has not"));
         return None;
     }
     match (task.input() == InputKind::Text, text) {
@@ -286,9 +260,6 @@ fn checked_task(
             table.blame(key, format_args!("{name} takes no text"));
             None
         }
-        _ => Some(CameraTask {
-            task,
-            text: text.map(str::to_owned),
-        }),
+        _ => Some(CameraTask { task, text: text.map(str::to_owned) }),
     }
 }

@@ -30,10 +30,7 @@ impl Layers {
     /// # Errors
     /// Files that cannot be read and files that are not TOML: with one of those unread, what the
     /// others say cannot be judged.
-    pub(super) fn read(
-        main: &Path,
-        environment: HashMap<String, String>,
-    ) -> Result<Layers, Problems> {
+    pub(super) fn read(main: &Path, environment: HashMap<String, String>) -> Result<Layers, Problems> {
         let mut layers = Layers {
             main: main.to_owned(),
             tree: Map::new(),
@@ -49,9 +46,7 @@ impl Layers {
         }
         for variable in environment.keys() {
             if let Some(key) = key_of_variable(variable) {
-                layers
-                    .places
-                    .insert(key, Place::Variable(variable.clone()));
+                layers.places.insert(key, Place::Variable(variable.clone()));
             }
         }
         builder = builder.add_source(
@@ -78,9 +73,7 @@ impl Layers {
                     "cameras are lists of tables, `[[camera]]`, in files only".to_owned(),
                 );
             }
-            layers
-                .tree
-                .insert("camera".to_owned(), Value::new(None, ValueKind::Array(cameras)));
+            layers.tree.insert("camera".to_owned(), Value::new(None, ValueKind::Array(cameras)));
         }
         Ok(layers)
     }
@@ -110,19 +103,11 @@ impl Layers {
     }
 
     fn whole(&self, path: &Path) -> Place {
-        Place::File {
-            path: path.to_owned(),
-            line: 0,
-        }
+        Place::File { path: path.to_owned(), line: 0 }
     }
 
     fn blame(&self, place: Place, key: &str, what: String) {
-        self.problems.borrow_mut().push(Problem {
-            place,
-            key: key.to_owned(),
-            what,
-            nearest: None,
-        });
+        self.problems.borrow_mut().push(Problem { place, key: key.to_owned(), what, nearest: None });
     }
 
     fn drop_ins(&self, main: &Path) -> Vec<PathBuf> {
@@ -157,20 +142,13 @@ impl Layers {
             Ok(document) => document,
             Err(error) => {
                 let line = error.span().map_or(0, |span| line_of(&text, &span));
-                let place = Place::File {
-                    path: path.to_owned(),
-                    line,
-                };
+                let place = Place::File { path: path.to_owned(), line };
                 self.blame(place, "", format!("not TOML: {}", error.message()));
                 return None;
             }
         };
-        let mut finder = PlaceFinder {
-            text: &text,
-            path,
-            first_camera: cameras.len(),
-            places: &mut self.places,
-        };
+        let mut finder =
+            PlaceFinder { text: &text, path, first_camera: cameras.len(), places: &mut self.places };
         for (key, item) in document.as_table().iter() {
             let span = document.as_table().key(key).and_then(|key| key.span());
             finder.find(key, span, item);
@@ -222,10 +200,7 @@ struct PlaceFinder<'a> {
 impl PlaceFinder<'_> {
     fn find(&mut self, key: &str, span: Option<Range<usize>>, item: &Item) {
         if let Some(span) = item.span().filter(|_| span.is_none()).or(span) {
-            let place = Place::File {
-                path: self.path.to_owned(),
-                line: line_of(self.text, &span),
-            };
+            let place = Place::File { path: self.path.to_owned(), line: line_of(self.text, &span) };
             self.places.insert(key.to_owned(), place);
         }
         if let Some(tables) = item.as_array_of_tables() {

@@ -41,10 +41,7 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
 ///
 /// # Errors
 /// Every problem that was found, in the order of the files and lines.
-pub fn load_with(
-    path: &Path,
-    environment: HashMap<String, String>,
-) -> Result<Settings, Problems> {
+pub fn load_with(path: &Path, environment: HashMap<String, String>) -> Result<Settings, Problems> {
     let layers = layers::Layers::read(path, environment)?;
     let root = reader::Reader::root(&layers);
     let mqtt = root.table("mqtt", mqtt::read);
@@ -53,11 +50,9 @@ pub fn load_with(
     root.refuse_unknown_keys();
     let problems = layers.into_problems();
     match (mqtt, model, cameras) {
-        (Some(mqtt), Some(model), Some(cameras)) if problems.is_empty() => Ok(Settings {
-            mqtt,
-            model,
-            cameras,
-        }),
+        (Some(mqtt), Some(model), Some(cameras)) if problems.is_empty() => {
+            Ok(Settings { mqtt, model, cameras })
+        }
         _ => Err(problems),
     }
 }

@@ -13,18 +13,11 @@ pub(super) fn read(table: &Reader<'_>) -> Read<ModelSettings> {
     let path = table.string("path").map(|path| path.map(Into::into));
     let device = table.one_of(
         "device",
-        &[
-            ("auto", Device::Auto),
-            ("cpu", Device::Cpu),
-            ("tensorrt", Device::TensorRt),
-        ],
+        &[("auto", Device::Auto), ("cpu", Device::Cpu), ("tensorrt", Device::TensorRt)],
         Device::Auto,
     );
-    let precision = table.one_of(
-        "precision",
-        &[("fast", Precision::Fast), ("exact", Precision::Exact)],
-        Precision::Fast,
-    );
+    let precision =
+        table.one_of("precision", &[("fast", Precision::Fast), ("exact", Precision::Exact)], Precision::Fast);
     let threads = table.whole_number("threads", 1..=1024);
     let beams = table.whole_number("beams", 1..=16);
     let max_new_tokens = table.whole_number("max_new_tokens", 1..=1024);

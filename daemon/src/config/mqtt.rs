@@ -25,11 +25,8 @@ pub(super) fn read(table: &Reader<'_>) -> Read<MqttSettings> {
     let topic = topic(table);
     let client_id = table.string("client_id");
     let keep_alive = table.duration("keep_alive", KEEP_ALIVE, Duration::from_secs(1)..=HOUR);
-    let stats_interval = table.duration(
-        "stats_interval",
-        STATS_INTERVAL,
-        Duration::from_millis(100)..=24 * HOUR,
-    );
+    let stats_interval =
+        table.duration("stats_interval", STATS_INTERVAL, Duration::from_millis(100)..=24 * HOUR);
     let topic = topic?;
     Some(MqttSettings {
         broker: broker?,
@@ -111,11 +108,9 @@ fn broker(table: &Reader<'_>) -> Read<Broker> {
             table.blame("url", "names no host");
             None
         }
-        Some(host) => Some(Broker::Remote {
-            host: host.to_owned(),
-            port: parsed.port().unwrap_or(port),
-            tls,
-        }),
+        Some(host) => {
+            Some(Broker::Remote { host: host.to_owned(), port: parsed.port().unwrap_or(port), tls })
+        }
     }
 }
 
@@ -152,10 +147,6 @@ fn topic(table: &Reader<'_>) -> Read<String> {
 /// on each machine and for each topic root, as brokers demand.
 fn default_client_id(topic: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host
-        .trim()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
+    let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     format!("belvedere-{host}-{}", topic.replace('/', "-"))
 }

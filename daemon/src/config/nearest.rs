@@ -2,10 +2,7 @@
 
 /// The candidate with the smallest edit distance (Damerau-Levenshtein) to `word`, unless even that
 /// one has little in common with it.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
     candidates
         .into_iter()

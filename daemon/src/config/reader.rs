@@ -29,12 +29,7 @@ impl<'a> Reader<'a> {
     }
 
     fn new(layers: &'a Layers, path: String, table: &'a Map<String, Value>) -> Reader<'a> {
-        Reader {
-            layers,
-            path,
-            table,
-            known: RefCell::default(),
-        }
+        Reader { layers, path, table, known: RefCell::default() }
     }
 
     /// The full path of `key`.
@@ -76,11 +71,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the table `key`, which must be there.
-    pub(super) fn table<T>(
-        &self,
-        key: &'static str,
-        read: impl FnOnce(&Reader<'_>) -> Read<T>,
-    ) -> Read<T> {
+    pub(super) fn table<T>(&self, key: &'static str, read: impl FnOnce(&Reader<'_>) -> Read<T>) -> Read<T> {
         if !self.table.contains_key(key) {
             self.get(key);
             self.blame(key, format_args!("the table [{key}] is missing"));
@@ -168,12 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn one_of<T: Clone>(
-        &self,
-        key: &'static str,
-        choices: &[(&str, T)],
-        default: T,
-    ) -> Read<T> {
+    pub(super) fn one_of<T: Clone>(&self, key: &'static str, choices: &[(&str, T)], default: T) -> Read<T> {
         let Some(word) = self.string(key)? else {
             return Some(default);
         };
@@ -268,10 +254,7 @@ impl<'a> Reader<'a> {
                 None
             }
             None => {
-                self.blame(
-                    key,
-                    format_args!("{text:?} is no length of time; write 500ms, 10s, 5m or 1h"),
-                );
+                self.blame(key, format_args!("{text:?} is no length of time; write 500ms, 10s, 5m or 1h"));
                 None
             }
         }
@@ -297,9 +280,7 @@ fn type_name(kind: &ValueKind) -> &'static str {
     match kind {
         ValueKind::Nil => "nothing",
         ValueKind::Boolean(_) => "a truth value",
-        ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
-            "a whole number"
-        }
+        ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => "a whole number",
         ValueKind::Float(_) => "a number",
         ValueKind::String(_) => "a string",
         ValueKind::Table(_) => "a table",

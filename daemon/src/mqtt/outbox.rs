@@ -49,19 +49,12 @@ struct Queue {
 impl Outbox {
     /// An empty outbox that counts with `counters`.
     pub fn new(counters: Arc<MqttCounters>) -> Outbox {
-        Outbox {
-            counters,
-            ..Outbox::default()
-        }
+        Outbox { counters, ..Outbox::default() }
     }
 
     /// Puts a result in; drops the oldest ones where there is no room.
     pub fn push_result(&self, topic: String, payload: Vec<u8>) {
-        let message = Message {
-            topic,
-            payload,
-            is_state: false,
-        };
+        let message = Message { topic, payload, is_state: false };
         if message.size() > MAX_PACKET_BYTES {
             count(&self.counters.dropped_too_large);
             tracing::warn!(topic = message.topic, "result dropped: larger than a packet may be");
@@ -101,11 +94,7 @@ impl Outbox {
         let mut queue = self.lock();
         while let Some(topic) = queue.changed.pop_front() {
             if let Some(payload) = queue.states.get(&topic).cloned() {
-                return Some(Message {
-                    topic,
-                    payload,
-                    is_state: true,
-                });
+                return Some(Message { topic, payload, is_state: true });
             }
         }
         let message = queue.results.pop_front()?;

@@ -78,6 +78,7 @@ impl WatchError {
 
 /// A running daemon.
 pub struct Watch {
+    device: String,
     topic: String,
     outbox: Arc<Outbox>,
     link: Link,
@@ -112,11 +113,10 @@ impl Watch {
 
         let model = settings.model.clone();
         let loaded = tokio::task::spawn_blocking(move || Analyst::load(&model)).await;
-        let analyst = loaded
-            .map_err(|error| WatchError::ModelThread(error.to_string()))?
-            .map_err(WatchError::Model)?;
+        let analyst =
+            loaded.map_err(|error| WatchError::ModelThread(error.to_string()))?.map_err(WatchError::Model)?;
         let device = analyst.description();
-        tracing::info!(device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
+        tracing::info!(%device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
         if analyst.is_demonstration() {
             tracing::warn!(
                 "no model.path: this is the untrained demonstration checkpoint; its words mean nothing"
@@ -131,13 +131,8 @@ impl Watch {
         }
         let scheduler = Scheduler::new();
         let cancel = CancelToken::new();
-        let model = ModelThread::spawn(
-            analyst,
-            scheduler.clone(),
-            questions,
-            Arc::clone(&outbox),
-            cancel.clone(),
-        )?;
+        let model =
+            ModelThread::spawn(analyst, scheduler.clone(), questions, Arc::clone(&outbox), cancel.clone())?;
 
         let mut tasks = JoinSet::new();
         let mut cameras = Vec::new();
@@ -156,7 +151,7 @@ impl Watch {
         let disabled: Vec<String> = disabled.map(|camera| camera.name.clone()).collect();
         let stats = stats::Stats {
             started,
-            device,
+            device: device.clone(),
             topic: topics::stats(&topic),
             outbox: Arc::clone(&outbox),
             counters,
@@ -164,7 +159,12 @@ impl Watch {
             disabled: disabled.clone(),
         };
         tasks.spawn(stats.publish_every(settings.mqtt.stats_interval));
-        Ok(Watch { topic, outbox, link, cameras, disabled, tasks, scheduler, cancel, model })
+        Ok(Watch { device, topic, outbox, link, cameras, disabled, tasks, scheduler, cancel, model })
+    }
+
+    /// What runs the model, in one line.
+    pub fn device(&self) -> &str {
+        &self.device
     }
 
     /// Waits for a part to fail that is never to end.
