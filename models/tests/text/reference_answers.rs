@@ -267,6 +267,24 @@ fn worked_examples_have_their_float_pixels() {
 }
 
 #[test]
+fn boxes_published_with_a_decimal_are_middles_of_bins() {
+    // COCO 000000039769, 640x480, as a third party's port reports it to a tenth of a pixel.
+    let picture = PictureSize::new(640, 480);
+    let cats_couch_remotes = [
+        [17.0, 54.0, 318.4, 471.6],
+        [346.6, 25.7, 639.0, 372.7],
+        [0.3, 0.2, 639.0, 479.3],
+        [40.6, 73.7, 175.7, 116.9],
+        [333.1, 76.6, 370.2, 186.5],
+    ];
+    for [x1, y1, x2, y2] in cats_couch_remotes {
+        let x = |px: f32| (picture.x_px(picture.x_bin(px)) - px).abs();
+        let y = |px: f32| (picture.y_px(picture.y_bin(px)) - px).abs();
+        assert!([x(x1), y(y1), x(x2), y(y2)].into_iter().all(|off_px| off_px < 0.0501));
+    }
+}
+
+#[test]
 fn a_chinese_sign_keeps_its_text_and_its_quad() {
     let text = "<s><s>中新中<loc_533><loc_68><loc_653><loc_68><loc_653><loc_128><loc_533><loc_128>\
                 88<loc_1><loc_2><loc_3><loc_2><loc_3><loc_4><loc_1><loc_4>";
