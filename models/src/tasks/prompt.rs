@@ -145,7 +145,8 @@ impl Prompt {
             });
         }
         // `<image>` has no row in the original checkpoints' embedding and is no text in the native ones.
-        if let Some(id) = token_ids.iter().find(|id| **id >= tokenizer.vocabulary().len) {
+        let vocabulary = tokenizer.vocabulary();
+        if let Some(id) = token_ids.iter().find(|id| **id == vocabulary.image || **id >= vocabulary.len) {
             let token = tokenizer.token(*id).unwrap_or_default();
             return Err(ModelError::PromptToken { token, text: beginning(&text) });
         }
