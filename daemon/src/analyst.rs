@@ -14,6 +14,7 @@ use belvedere_models::engine::Pixels;
 use crate::config::ModelSettings;
 use crate::demonstration;
 use crate::messages::TimingMs;
+use crate::preprocessor::{self, PreprocessorError};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum AnalysisError {
     /// The checkpoint, the engine or the prompt is at fault, or the call was cancelled.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The checkpoint does not say what pictures it wants.
+    #[error(transparent)]
+    Preprocessor(#[from] PreprocessorError),
     /// The demonstration checkpoint cannot be written.
     #[error("the demonstration checkpoint cannot be written to {}: {reason}", dir.display())]
     Demonstration {
@@ -38,9 +42,12 @@ impl AnalysisError {
     /// Whether a device or a library that is needed is missing on this machine.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            AnalysisError::Model(error) => {
-                matches!(error, ModelError::RuntimeMissing { .. } | ModelError::RuntimeUnusable { .. })
-            }
+            AnalysisError::Model(error) => matches!(
+                error,
+                ModelError::RuntimeMissing { .. }
+                    | ModelError::RuntimeUnusable { .. }
+                    | ModelError::Request { what: "device", .. }
+            ),
             _ => false,
         }
     }
@@ -91,15 +98,17 @@ impl Analyst {
         };
         let checkpoint = Checkpoint::open(&dir)?;
         let tokenizer = tokenizer(&dir, &checkpoint)?;
+        let spec = preprocessor::read(&dir)?;
         let options = LoadOptions {
+            width: spec.width,
+            height: spec.height,
             device: settings.device,
             precision: settings.precision,
             threads: settings.threads,
             ..LoadOptions::default()
         };
-        let spec = preprocess_spec(&checkpoint);
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
-        let florence = load(&checkpoint, &options)?;
+        let florence = Florence::load(&checkpoint, &options)?;
         Ok(Analyst {
             florence,
             tokenizer,
@@ -232,12 +241,4 @@ pub fn tokenizer(dir: &Path, checkpoint: &Checkpoint) -> Result<Tokenizer, Analy
 
 fn ms_since(clock: Instant) -> f64 {
     clock.elapsed().as_secs_f64() * 1e3
-}
-
-fn preprocess_spec(_checkpoint: &Checkpoint) -> belvedere_kernels::PreprocessSpec {
-    belvedere_kernels::PreprocessSpec::imagenet(384, 384)
-}
-
-fn load(_checkpoint: &Checkpoint, _options: &LoadOptions) -> Result<Florence, ModelError> {
-    Err(ModelError::RuntimeMissing { searched: Vec::new() })
 }

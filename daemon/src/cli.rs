@@ -88,6 +88,14 @@ pub struct ModelChoice {
 }
 
 impl ModelChoice {
+    /// `fast` or `exact`.
+    pub fn precision_name(&self) -> &'static str {
+        match self.precision {
+            Precision::Fast => "fast",
+            Precision::Exact => "exact",
+        }
+    }
+
     /// As the configuration has it; greedy, answers of any length.
     pub fn settings(&self) -> ModelSettings {
         ModelSettings {

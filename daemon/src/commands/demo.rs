@@ -32,8 +32,8 @@ pub(super) fn demo(options: &Demo) -> Result<Exit, CommandError> {
     belvedere_pipelines::start_gstreamer()?;
     let broker = EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0)))?.address();
     #[cfg(feature = "demo")]
-    let camera = crate::test_camera::TestCamera::start()
-        .map_err(|error| CommandError::Missed(error.to_string()))?;
+    let camera =
+        crate::test_camera::TestCamera::start().map_err(|error| CommandError::Missed(error.to_string()))?;
     #[cfg(feature = "demo")]
     let url = camera.url();
     #[cfg(not(feature = "demo"))]

@@ -9,10 +9,10 @@ use belvedere_models::graph::{GraphOptions, Graphs};
 use serde::Serialize;
 
 use super::CommandError;
-use crate::analyst;
 use crate::cli::{ModelCommand, OutputFormat};
 use crate::exit::Exit;
 use crate::messages::to_json;
+use crate::{analyst, preprocessor};
 
 /// What the process takes beside weights and activations: the runtime, GStreamer, the tokenizer.
 const PROCESS_BYTES: u64 = 200 << 20;
@@ -33,7 +33,7 @@ pub(super) fn model(command: &ModelCommand) -> Result<Exit, CommandError> {
 
 fn export(model: &Path, out: &Path) -> Result<(), CommandError> {
     let checkpoint = Checkpoint::open(model)?;
-    let spec = checkpoint.preprocess_spec();
+    let spec = preprocessor::read(model)?;
     let config = checkpoint.config();
     let options = GraphOptions::new(config, &checkpoint, spec.width, spec.height);
     Graphs::new(config, options)?.export(out, &checkpoint)?;
@@ -91,7 +91,7 @@ impl Info {
         let checkpoint = Checkpoint::open(dir)?;
         let tokenizer = analyst::tokenizer(dir, &checkpoint)?;
         let config = checkpoint.config();
-        let spec = checkpoint.preprocess_spec();
+        let spec = preprocessor::read(dir)?;
         let image_tokens = config.image_tokens(spec.width, spec.height)?;
         let parameters = checkpoint.parameters();
         let names = checkpoint.tensor_names();
@@ -128,9 +128,8 @@ impl Info {
 
     fn table(&self) -> String {
         let dtypes: Vec<&str> = self.dtypes.iter().map(String::as_str).collect();
-        let numbers = |numbers: &[usize]| {
-            numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
+        let numbers =
+            |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let head = if self.tied_head { "the embedding (tied)" } else { "a matrix of its own" };
         let rows = [
             ("folder", self.path.clone()),
@@ -138,27 +137,30 @@ impl Info {
             ("parameters", format!("{:.1} M", self.parameters as f64 / 1e6)),
             (
                 "weights",
-                format!("{} in {} file(s), {}", mb(self.weight_bytes), self.weight_files.len(), dtypes.join(", ")),
+                format!(
+                    "{} in {} file(s), {}",
+                    mb(self.weight_bytes),
+                    self.weight_files.len(),
+                    dtypes.join(", ")
+                ),
             ),
             ("layout", self.layout.clone()),
             ("output head", head.to_owned()),
-            (
-                "image",
-                format!("{}x{}, {} tokens", self.image_width, self.image_height, self.image_tokens),
-            ),
+            ("image", format!("{}x{}, {} tokens", self.image_width, self.image_height, self.image_tokens)),
             ("longest prompt", format!("{} tokens", self.max_prompt_tokens)),
             (
                 "vision",
-                format!("channels {}; blocks {}", numbers(&self.vision_channels), numbers(&self.vision_depths)),
+                format!(
+                    "channels {}; blocks {}",
+                    numbers(&self.vision_channels),
+                    numbers(&self.vision_depths)
+                ),
             ),
             (
                 "text",
                 format!("width {}, {} + {} layers", self.d_model, self.encoder_layers, self.decoder_layers),
             ),
-            (
-                "tokenizer",
-                format!("{} tokens for {} rows", self.tokenizer_tokens, self.embedding_rows),
-            ),
+            ("tokenizer", format!("{} tokens for {} rows", self.tokenizer_tokens, self.embedding_rows)),
             ("memory, exact", format!("about {}", mb(self.memory_estimate_bytes.exact))),
             ("memory, fast", format!("about {}", mb(self.memory_estimate_bytes.fast))),
         ];
