@@ -1,7 +1,9 @@
 use std::time::Instant;
 
 use crate::ModelError;
+use crate::checkpoint::Checkpoint;
 use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate};
+use crate::engine::ort::{OrtEngine, OrtOptions};
 use crate::engine::{CancelToken, Engine, ImageFeatures, Pixels};
 
 /// Where to run.
@@ -27,8 +29,12 @@ pub enum Precision {
 }
 
 /// How to load a model.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LoadOptions {
+    /// Width of the pictures in pixels.
+    pub width: u32,
+    /// Height of the pictures in pixels.
+    pub height: u32,
     /// Where to run.
     pub device: Device,
     /// How exactly.
@@ -37,6 +43,22 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// The ONNX Runtime library file; `None` to search for it.
     pub runtime_library: Option<std::path::PathBuf>,
+    /// `Some(false)` leaves OpenVINO out even where it is there; `Some(true)` fails where it is not.
+    pub openvino: Option<bool>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            width: 768,
+            height: 768,
+            device: Device::default(),
+            precision: Precision::default(),
+            threads: None,
+            runtime_library: None,
+            openvino: None,
+        }
+    }
 }
 
 /// A loaded Florence-2: pictures and prompts in, token sequences out.
@@ -46,6 +68,41 @@ pub struct Florence {
 }
 
 impl Florence {
+    /// Loads a checkpoint for one picture size.
+    ///
+    /// # Errors
+    /// No engine for the device, a size the model cannot take, weights that cannot be read.
+    pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, ModelError> {
+        if options.device == Device::TensorRt {
+            let reason = "this build has no TensorRT engine".to_owned();
+            return Err(ModelError::Request { what: "device", reason });
+        }
+        let config = checkpoint.config();
+        let engine = OrtEngine::load(
+            config,
+            checkpoint,
+            &OrtOptions {
+                width: options.width,
+                height: options.height,
+                precision: options.precision,
+                threads: options.threads,
+                openvino: options.openvino,
+                library: options.runtime_library.as_deref(),
+            },
+        )?;
+        let generation = &config.generation;
+        let decoder = DecoderConfig {
+            vocabulary: config.logit_rows(),
+            decoder_start: generation.decoder_start,
+            eos: generation.eos,
+            forced_bos: generation.forced_bos,
+            forced_eos: generation.forced_eos,
+            no_repeat_ngram: generation.no_repeat_ngram,
+            max_positions: config.text.max_positions,
+        };
+        Ok(Self::with_engine(Box::new(engine), decoder))
+    }
+
     /// Puts the decode loop on an engine; what `load` does once it has one.
     pub fn with_engine(engine: Box<dyn Engine>, decoder: DecoderConfig) -> Self {
         Self { engine, decoder }

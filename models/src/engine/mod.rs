@@ -2,6 +2,7 @@
 //! every engine: ONNX Runtime now, TensorRT later, [`scripted`] in tests.
 
 mod cancel;
+pub mod ort;
 pub mod scripted;
 
 use std::any::Any;

@@ -145,11 +145,18 @@ impl Prompt {
             });
         }
         // `<image>` has no row in the original checkpoints' embedding and is no text in the native ones.
-        if let Some(id) = token_ids.iter().find(|id| **id >= tokenizer.vocabulary().len) {
+        let vocabulary = tokenizer.vocabulary();
+        if let Some(id) = token_ids.iter().find(|id| **id == vocabulary.image || **id >= vocabulary.len) {
             let token = tokenizer.token(*id).unwrap_or_default();
             return Err(ModelError::PromptToken { token, text: beginning(&text) });
         }
         Ok(Self { task, input, text, token_ids })
+    }
+}
+
+impl AsRef<[u32]> for Prompt {
+    fn as_ref(&self) -> &[u32] {
+        &self.token_ids
     }
 }
 

@@ -155,7 +155,7 @@ fn look_up(inner: &tokenizers::Tokenizer, file: &Path) -> Result<Vocabulary, Mod
             return Err(ModelError::LocationTokensScattered { file: file.to_owned(), token, id, expected });
         }
     }
-    // `<image>` is the last token where it was added; where it is not, it cannot be cut off.
+    // `<image>` is cut off where it is the last token; a fine-tune may have added others after it.
     let image = id(IMAGE)?;
     let last = inner.get_vocab(true).into_values().max().unwrap_or(image);
     Ok(Vocabulary {
@@ -167,6 +167,7 @@ fn look_up(inner: &tokenizers::Tokenizer, file: &Path) -> Result<Vocabulary, Mod
         polygon_start: id("<poly>")?,
         polygon_end: id("</poly>")?,
         and: id("<and>")?,
+        image,
         len: if image == last { image } else { last + 1 },
     })
 }

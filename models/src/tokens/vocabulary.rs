@@ -22,6 +22,8 @@ pub struct Vocabulary {
     pub polygon_end: u32,
     /// `<and>`, between the phrases of one prompt.
     pub and: u32,
+    /// `<image>`, the native processor's placeholder for an image embedding: in no prompt and no answer.
+    pub image: u32,
     /// Ids that may be generated are below this: 51289 in the published checkpoints, whose embedding may have more
     /// rows (51328 in the native layout). Logits from here on belong to no token, or to `<image>`.
     pub len: u32,
@@ -42,7 +44,7 @@ pub enum TokenKind {
     PolygonEnd,
     /// `</s>`.
     EndOfSequence,
-    /// `<s>`, `<pad>` and ids outside the vocabulary: nothing.
+    /// `<s>`, `<pad>`, `<image>` and ids outside the vocabulary: nothing.
     Ignored,
 }
 
@@ -55,7 +57,7 @@ impl Vocabulary {
         }
         match id {
             id if id == self.eos => TokenKind::EndOfSequence,
-            id if id == self.bos || id == self.pad || id >= self.len => TokenKind::Ignored,
+            id if [self.bos, self.pad, self.image].contains(&id) || id >= self.len => TokenKind::Ignored,
             id if id == self.separator => TokenKind::Separator,
             id if id == self.polygon_start => TokenKind::PolygonStart,
             id if id == self.polygon_end => TokenKind::PolygonEnd,

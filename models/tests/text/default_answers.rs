@@ -199,7 +199,7 @@ fn a_region_is_written_with_one_shape_and_its_score() {
     assert_eq!(text, expected);
 
     let quad = Region { label: "x".into(), score: None, shape: Shape::Quad([0.5; 8]) };
-    assert_eq!(serde_json::to_value(quad).unwrap(), json!({"label": "x", "quad": [0.5; 8]}));
+    assert_eq!(serde_json::to_value(quad).unwrap(), json!({"label": "x", "quad": vec![0.5; 8]}));
     let mask = Region { label: "".into(), score: None, shape: Shape::Polygons(vec![vec![0.5; 6]]) };
-    assert_eq!(serde_json::to_value(mask).unwrap(), json!({"label": "", "polygons": [[0.5; 6]]}));
+    assert_eq!(serde_json::to_value(mask).unwrap(), json!({"label": "", "polygons": vec![vec![0.5; 6]]}));
 }

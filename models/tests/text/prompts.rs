@@ -300,6 +300,6 @@ fn an_unknown_task_name_is_answered_with_the_nearest() {
     assert_eq!(nearest("Caption"), "caption");
     assert_eq!(nearest("grounding"), "phrase-grounding");
     assert_eq!(nearest("<OD>"), "object-detection");
-    assert_eq!(nearest("region-to-text"), "region-to-ocr");
+    assert_eq!(nearest("ocr with regions"), "ocr-with-region");
     nearest("");
 }

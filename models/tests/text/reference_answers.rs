@@ -187,6 +187,11 @@ fn whole_pixels(regions: &[Region]) -> Vec<[i32; 4]> {
     corners.collect()
 }
 
+fn close(shape: &Shape, expected: [f32; 4]) -> bool {
+    let Shape::Box(corners) = shape else { return false };
+    corners.iter().zip(expected).all(|(px, expected)| (px - expected).abs() < 1e-4)
+}
+
 #[test]
 fn published_answers_have_their_published_boxes_in_both_modes() {
     let file = json("published_answers.json");
@@ -243,7 +248,7 @@ fn worked_examples_have_their_float_pixels() {
         let regions = read_ids(Task::ObjectDetection, &sequence(text), &[], car, mode).regions;
         let labels: Vec<&str> = regions.iter().map(|region| region.label.as_str()).collect();
         assert_eq!(labels, ["car", "door handle", "wheel", "wheel"]);
-        assert_eq!(regions[0].shape, Shape::Box([34.24, 160.08, 597.44, 371.76]));
+        assert!(close(&regions[0].shape, [34.24, 160.08, 597.44, 371.76]), "{regions:?}");
         assert_eq!(
             whole_pixels(&regions),
             [[34, 160, 597, 371], [272, 241, 303, 247], [454, 276, 553, 370], [96, 280, 198, 371]]
@@ -251,16 +256,31 @@ fn worked_examples_have_their_float_pixels() {
 
         let notebook = "car<loc_52><loc_332><loc_932><loc_774>";
         let regions = read_ids(Task::ObjectDetection, &sequence(notebook), &[], car, mode).regions;
-        let Shape::Box(corners) = regions[0].shape else { panic!("a box") };
-        for (px, expected) in corners.into_iter().zip([33.6, 159.6, 596.8, 371.76]) {
-            assert!((px - expected).abs() < 1e-4, "{corners:?}");
-        }
+        assert!(close(&regions[0].shape, [33.6, 159.6, 596.8, 371.76]), "{regions:?}");
 
         let grounded =
             "A green car<loc_53><loc_331><loc_909><loc_780>a yellow building<loc_2><loc_8><loc_998><loc_635>";
         let regions = read_ids(Task::PhraseGrounding, &sequence(grounded), &[], car, mode).regions;
         let labels: Vec<&str> = regions.iter().map(|region| region.label.as_str()).collect();
         assert_eq!(labels, ["A green car", "a yellow building"]);
+    }
+}
+
+#[test]
+fn boxes_published_with_a_decimal_are_middles_of_bins() {
+    // COCO 000000039769, 640x480, as a third party's port reports it to a tenth of a pixel.
+    let picture = PictureSize::new(640, 480);
+    let cats_couch_remotes = [
+        [17.0, 54.0, 318.4, 471.6],
+        [346.6, 25.7, 639.0, 372.7],
+        [0.3, 0.2, 639.0, 479.3],
+        [40.6, 73.7, 175.7, 116.9],
+        [333.1, 76.6, 370.2, 186.5],
+    ];
+    for [x1, y1, x2, y2] in cats_couch_remotes {
+        let x = |px: f32| (picture.x_px(picture.x_bin(px)) - px).abs();
+        let y = |px: f32| (picture.y_px(picture.y_bin(px)) - px).abs();
+        assert!([x(x1), y(y1), x(x2), y(y2)].into_iter().all(|off_px| off_px < 0.0501));
     }
 }
 

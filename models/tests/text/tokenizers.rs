@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use belvedere_models::{ModelError, Tokenizer};
+use belvedere_models::{ModelError, Prompt, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::support::{ROWS, ids, json, locs, testdata, tokenizer};
@@ -184,6 +184,20 @@ fn a_tokenizer_larger_than_the_embedding_is_an_error() {
 }
 
 #[test]
+fn tokens_after_the_image_placeholder_belong_to_the_vocabulary() {
+    let file = TokenizerFile::changed("after", |file| {
+        let tokens = file["added_tokens"].as_array_mut().unwrap();
+        tokens.extend(published_tokens().into_iter().map(|(id, token)| added(id, &token)));
+        tokens.push(added(51289, "<image>"));
+        tokens.push(added(51290, "<fine_tuned>"));
+    });
+    let tuned = Tokenizer::open(&file.0, 51328).unwrap();
+    assert_eq!(tuned.vocabulary().len, 51291);
+    assert_eq!(Prompt::free(&tuned, "<fine_tuned>", 10).unwrap().token_ids(), [0, 51290, 2]);
+    assert!(matches!(Prompt::free(&tuned, "<image>", 10), Err(ModelError::PromptToken { .. })));
+}
+
+#[test]
 fn absent_truncated_and_foreign_files_are_errors_that_name_the_file() {
     let whole = std::fs::read(testdata("tokenizer/tokenizer.json")).unwrap();
     let broken = [
@@ -204,7 +218,8 @@ fn a_tokenizer_without_an_end_token_is_an_error() {
         file["added_tokens"].as_array_mut().unwrap().retain(|token| token["content"] != "</s>");
         file["post_processor"] = Value::Null;
     });
-    assert!(Tokenizer::open(&file.0, ROWS).is_err());
+    let error = file.refused(ROWS);
+    assert!(matches!(&error, ModelError::TokenMissing { token, .. } if token == "</s>"), "{error}");
 }
 
 #[test]
