@@ -68,7 +68,7 @@ impl<T: Clone + fmt::Debug> EventLog<T> {
             }
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
             else {
-                let latest = &events[events.len().saturating_sub(20)..];
+                let latest = &events[events.len().saturating_sub(5)..];
                 bail!(
                     "waited {within:?} in vain for {what}; {} events, the latest: {latest:#?}",
                     events.len()

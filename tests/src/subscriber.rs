@@ -118,8 +118,12 @@ impl Subscriber {
         within: Duration,
         mut wanted: impl FnMut(&Message) -> bool,
     ) -> Result<Message> {
+        // Each message is asked about once, in order.
+        let mut seen = mark;
         self.messages.wait_for(what, within, |messages| {
-            messages[mark..].iter().find(|message| wanted(message)).cloned()
+            let fresh = &messages[seen..];
+            seen = messages.len();
+            fresh.iter().find(|message| wanted(message)).cloned()
         })
     }
 

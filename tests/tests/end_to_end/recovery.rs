@@ -77,10 +77,13 @@ fn a_broker_that_dies_is_told_everything_again_when_it_is_back() -> Result<()> {
     let mut daemon = scene.run(&[("porch", &server.url())])?;
     let before = scene.results(0, "porch", 3)?;
 
+    let mark = scene.subscriber.mark();
     scene.broker.kill()?;
     scene.broker.restart()?;
     scene.subscriber.wait_for_subscription(2)?;
     // The new broker remembers nothing: what it has, it was told again.
+    scene.available(mark, "online")?;
+    scene.status(mark, "porch", "online")?;
     assert_eq!(scene.retained("belvedere/available")?, "online");
     assert_eq!(scene.retained("belvedere/porch/status")?, "online");
     let mark = scene.subscriber.mark();
