@@ -41,16 +41,13 @@ impl TestCamera {
         mounts.add_factory("/camera", factory);
         // A main context of its own: the default one belongs to whoever comes first.
         let context = glib::MainContext::new();
-        let source = server.attach(Some(&context)).map_err(|error| wrong(&error))?;
+        server.attach(Some(&context)).map_err(|error| wrong(&error))?;
         let port = u16::try_from(server.bound_port()).map_err(|_| wrong(&"it has no port"))?;
         let main_loop = glib::MainLoop::new(Some(&context), false);
         let running = main_loop.clone();
         thread::Builder::new()
             .name("test-camera".to_owned())
-            .spawn(move || {
-                running.run();
-                source.remove();
-            })
+            .spawn(move || running.run())
             .map_err(|error| wrong(&error))?;
         Ok(TestCamera { port, main_loop })
     }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use belvedere_models::{CancelToken, TaskInput};
+use belvedere_models::CancelToken;
 use belvedere_pipelines::{Camera, CameraHandle, CameraStatus, PipelineError, Scheduler};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
