@@ -6,8 +6,12 @@ use super::video_chain::{DECODER, DOWNLOAD};
 use super::{SessionEvent, SessionFailure};
 use crate::{FailureKind, Redactor, StreamFailure};
 
-/// What a message on the bus means to the supervision; `None` for the many that mean nothing.
-pub(super) fn event(message: &gst::Message) -> Option<SessionEvent> {
+/// What a message on the bus means to the supervision; `None` for the many that mean nothing. `found` says
+/// why the video that was found is of no use, if it is of none.
+pub(super) fn event(
+    message: &gst::Message,
+    found: impl FnOnce() -> Option<StreamFailure>,
+) -> Option<SessionEvent> {
     match message.view() {
         gst::MessageView::Eos(_) => Some(SessionEvent::Ended),
         gst::MessageView::Error(error) => {
@@ -17,7 +21,13 @@ pub(super) fn event(message: &gst::Message) -> Option<SessionEvent> {
             } else {
                 kind(&error.error(), error.debug().as_deref().unwrap_or(""))
             };
-            let failure = StreamFailure::with_detail(kind, detail(kind, &error.error()));
+            let mut failure = StreamFailure::with_detail(kind, detail(kind, &error.error()));
+            // `rtspsrc` says this of a stream without video, too, for it was told to leave out the rest.
+            if kind == FailureKind::UnsupportedCodec
+                && let Some(found) = found()
+            {
+                failure = found;
+            }
             Some(SessionEvent::Failed(SessionFailure { failure, decoder }))
         }
         gst::MessageView::Warning(warning) => {

@@ -5,6 +5,7 @@ mod diagnosis;
 mod source;
 mod tap;
 mod video_chain;
+mod video_found;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -68,8 +69,10 @@ impl Session {
         let tap = Arc::new(Tap::new(slot, spec.fps, sender.clone()));
         let pipeline = gst::Pipeline::new();
         if let Some(bus) = pipeline.bus() {
+            let tap = Arc::clone(&tap);
             bus.set_sync_handler(move |_, message| {
-                if let Some(event) = bus::event(message) {
+                let found = || tap.with_facts(|facts| facts.video.failure());
+                if let Some(event) = bus::event(message, found) {
                     let _ = sender.try_send(event);
                 }
                 gst::BusSyncReply::Drop
