@@ -13,7 +13,11 @@ pub(super) fn event(
     found: impl FnOnce() -> Option<StreamFailure>,
 ) -> Option<SessionEvent> {
     match message.view() {
-        gst::MessageView::Eos(_) => Some(SessionEvent::Ended),
+        // A source whose streams are all of no use comes to its end at once.
+        gst::MessageView::Eos(_) => Some(match found() {
+            Some(failure) => SessionEvent::Failed(SessionFailure::new(failure)),
+            None => SessionEvent::Ended,
+        }),
         gst::MessageView::Error(error) => {
             let decoder = error.src().and_then(to_blame);
             let kind = if decoder.is_some() {

@@ -18,6 +18,11 @@ impl VideoFound {
         !std::mem::replace(&mut self.taken, true)
     }
 
+    /// A video is decoded, however it was found.
+    pub(super) fn taken(&mut self) {
+        self.taken = true;
+    }
+
     /// Why there will be no picture, when all streams are known.
     pub(super) fn failure(&self) -> Option<StreamFailure> {
         match (&self.unsupported, self.taken) {

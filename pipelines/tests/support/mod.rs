@@ -1,5 +1,5 @@
 //! A real RTSP server, servers that misbehave, and waits with deadlines.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 mod rtsp_test_server;
 mod silent_server;
@@ -84,4 +84,15 @@ pub(crate) fn middle_rgb(frame: &Frame) -> [u8; 3] {
 pub(crate) fn assert_near(colour: [u8; 3], expected: [u8; 3]) {
     let near = colour.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 6);
     assert!(near, "{colour:?} is not {expected:?}");
+}
+
+/// Waits until a number that tells nobody when it changes is as `holds` wants it.
+#[track_caller]
+pub(crate) fn until(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    soon(async move {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while !holds() {
+            look.tick().await;
+        }
+    })
 }

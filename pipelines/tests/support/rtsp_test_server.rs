@@ -43,8 +43,8 @@ impl TestStream {
                 let colorimetry = if self == Self::Mjpeg { "1:4:0:0" } else { "bt601" };
                 format!(
                     "( videotestsrc is-live=true pattern=solid-color foreground-color={colour} \
-                     ! video/x-raw,format=I420,width=320,height=240,framerate=15/1,colorimetry={colorimetry} \
-                     ! {encoder} name=pay0 )"
+                     ! video/x-raw,format=RGB,width=320,height=240,framerate=15/1 ! videoconvert \
+                     ! video/x-raw,format=I420,colorimetry={colorimetry} ! {encoder} name=pay0 )"
                 )
             }
         }
