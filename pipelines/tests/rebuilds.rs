@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::future::Future;
 use std::time::Duration;
 
 use belvedere_pipelines::{Camera, CameraHandle, Scheduler, abandoned_pipelines};
@@ -13,8 +14,9 @@ fn in_use() -> (usize, usize) {
     (count("/proc/self/task"), count("/proc/self/fd"))
 }
 
-async fn errors(camera: &CameraHandle, at_least: u64) {
-    until(|| camera.counters().values().errors >= at_least).await;
+#[track_caller]
+fn errors(camera: &CameraHandle, at_least: u64) -> impl Future<Output = ()> {
+    until(move || camera.counters().values().errors >= at_least)
 }
 
 /// Waits until no more is in use than before, but for the few that GLib's and tokio's thread pools keep.
@@ -34,7 +36,7 @@ async fn thirty_rebuilds_of_streams_that_fail_leave_no_thread_and_no_file_behind
     let scheduler = Scheduler::new();
     let fast = |name: &str, url: &str| {
         let mut spec = spec(name, url);
-        spec.timeouts.rtsp_answer = Duration::from_millis(60);
+        spec.timeouts.first_frame = Duration::from_millis(100);
         spec.timeouts.backoff_first = Duration::from_millis(1);
         spec.timeouts.backoff_longest = Duration::from_millis(2);
         Camera::spawn(spec, &scheduler).unwrap()
@@ -63,7 +65,9 @@ async fn thirty_rebuilds_of_streams_that_fail_leave_no_thread_and_no_file_behind
     settles_to(before).await;
 
     // Streams that did run, too.
-    let camera = fast("live", &server.url(TestStream::Mjpeg));
+    let mut live = spec("live", &server.url(TestStream::Mjpeg));
+    live.timeouts.backoff_first = Duration::from_millis(1);
+    let camera = Camera::spawn(live, &scheduler).unwrap();
     for _ in 0..5 {
         online(&camera).await;
         next_frame(&scheduler).await;

@@ -8,8 +8,8 @@ use belvedere_pipelines::{
     Camera, Codec, Credentials, FailureKind, PipelineError, Scheduler, SourceUrl, Transport, probe,
 };
 use support::{
-    Auth, COLOUR, DEADLINE, RtspTestServer, SilentServer, TestStream, assert_near, middle_rgb, next_frame,
-    offline, online, soon, spec,
+    Auth, COLOUR, DEADLINE, RtspTestServer, SilentServer, TestStream, UdpLosingProxy, assert_near,
+    middle_rgb, next_frame, offline, online, soon, spec,
 };
 
 fn kind(error: PipelineError) -> FailureKind {
@@ -59,6 +59,22 @@ async fn an_mjpeg_stream_arrives_in_its_size_and_colour() {
 #[tokio::test]
 async fn a_stream_arrives_over_udp() {
     a_stream_arrives(TestStream::H264, Codec::H264, Transport::Auto).await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_udp_packets_are_lost_arrives_over_tcp() {
+    let server = RtspTestServer::start(None);
+    let proxy = UdpLosingProxy::start(server.port());
+    let mut spec = spec("a", &proxy.url("/h264"));
+    spec.transport = Transport::Udp;
+    assert_eq!(kind(probe(&spec, DEADLINE).await.unwrap_err()), FailureKind::Timeout);
+    spec.transport = Transport::Auto;
+    assert_eq!(probe(&spec, DEADLINE).await.unwrap().width_px, 320);
+    let scheduler = Scheduler::new();
+    let camera = Camera::spawn(spec, &scheduler).unwrap();
+    assert_near(middle_rgb(&next_frame(&scheduler).await), COLOUR);
+    assert_eq!(camera.counters().values().errors, 0);
+    soon(camera.stop()).await;
 }
 
 #[tokio::test]

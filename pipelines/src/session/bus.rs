@@ -3,7 +3,7 @@ use gstreamer::prelude::*;
 use gstreamer::{CoreError, ResourceError, StreamError, glib};
 
 use super::video_chain::{DECODER, DOWNLOAD};
-use super::{SessionEvent, SessionFailure};
+use super::{Remedy, SessionEvent, SessionFailure};
 use crate::{FailureKind, Redactor, StreamFailure};
 
 /// What a message on the bus means to the supervision; `None` for the many that mean nothing. `found` says
@@ -32,11 +32,16 @@ pub(super) fn event(
             {
                 failure = found;
             }
-            Some(SessionEvent::Failed(SessionFailure { failure, decoder }))
+            Some(SessionEvent::Failed(SessionFailure { failure, remedy: decoder.map(Remedy::OtherDecoder) }))
         }
         gst::MessageView::Warning(warning) => {
             let text = format!("{}: {}", warning.error(), warning.debug().unwrap_or_default());
             tracing::info!("GStreamer warns: {}", Redactor::process().redact(&text));
+            // `rtspsrc` says so and then begins again over TCP with new pads. A new pipeline does that better.
+            if text.contains("UDP packets") {
+                let failure = StreamFailure::with_detail(FailureKind::Timeout, "no packet came by UDP");
+                return Some(SessionEvent::Failed(SessionFailure { failure, remedy: Some(Remedy::OverTcp) }));
+            }
             None
         }
         _ => None,
@@ -68,7 +73,7 @@ fn kind(error: &glib::Error, debug: &str) -> FailureKind {
             _ if debug.contains("Unauthorized") => FailureKind::Unauthorised,
             // "Generic error" is all that rtspsrc says of any failed connection: looked into by `diagnosis`.
             _ if debug.contains("Failed to connect") => FailureKind::Unreachable,
-            _ if debug.contains("imeout") => FailureKind::Timeout,
+            _ if debug.contains("imeout") || debug.contains("UDP packets") => FailureKind::Timeout,
             _ => FailureKind::Other,
         };
     }
