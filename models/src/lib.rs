@@ -7,6 +7,7 @@ mod error;
 mod florence;
 pub mod graph;
 pub mod parse;
+pub mod synthetic;
 pub mod tasks;
 pub mod tokens;
 
