@@ -1,2 +1,2 @@
-//! The Belvedere daemon. 
+//! The Belvedere daemon.
 fn main() {}

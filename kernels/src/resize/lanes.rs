@@ -1,0 +1,148 @@
+//! The two inner loops of a resize, for each kind of processor.
+
+use fearless_simd::{Level, Simd, dispatch};
+
+use super::weights::{QuadWeights, WEIGHT_BITS, WeightTable};
+use super::{LANES, Quads};
+
+/// The first pass of one strip of 16 rows.
+///
+/// `strip[quad * 3 + channel]` holds four neighbouring columns of the strip's 16 rows. For every output column
+/// `x` and channel, rows `4 * k .. 4 * k + 4` of the result become lane `x % 16` of
+/// `out[(k * 3 + channel) * blocks + x / 16]`, `blocks` being `ceil(target width / 16)`: the quads of the second
+/// pass. `out` may end early, at a multiple of `3 * blocks`.
+pub(crate) fn horizontal(level: Level, strip: &[Quads], table: &WeightTable, out: &mut [Quads]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx512) = level.as_avx512() {
+        return avx512_horizontal(avx512, strip, table, out);
+    }
+    dispatch!(level, simd => portable_horizontal(simd, strip, table, out));
+}
+
+/// One row of the second pass: `out[16 * b + l]` is the weighted sum down lane `l` of `column[b + i * step]`.
+pub(crate) fn vertical(level: Level, column: &[Quads], step: usize, weights: &[QuadWeights], out: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx512) = level.as_avx512() {
+        return avx512_vertical(avx512, column, step, weights, out);
+    }
+    dispatch!(level, simd => portable_vertical(simd, column, step, weights, out));
+}
+
+#[inline(always)]
+fn portable_horizontal<S: Simd>(_: S, strip: &[Quads], table: &WeightTable, out: &mut [Quads]) {
+    horizontal_with(strip, table, out, portable_levels);
+}
+
+#[inline(always)]
+fn portable_vertical<S: Simd>(_: S, column: &[Quads], step: usize, weights: &[QuadWeights], out: &mut [u8]) {
+    vertical_with(column, step, weights, out, portable_levels);
+}
+
+#[inline(always)]
+fn horizontal_with(
+    strip: &[Quads],
+    table: &WeightTable,
+    out: &mut [Quads],
+    levels: impl Fn(&[Quads], usize, &[QuadWeights]) -> [u8; LANES],
+) {
+    let blocks = table.target().div_ceil(LANES);
+    for x in 0..table.target() {
+        let (quad, weights) = table.taps(x);
+        for channel in 0..3 {
+            let rows = levels(&strip[quad * 3 + channel..], 3, weights);
+            for (words, rows) in out.chunks_exact_mut(3 * blocks).zip(rows.as_chunks::<4>().0) {
+                words[channel * blocks + x / LANES][x % LANES] = u32::from_le_bytes(*rows);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn vertical_with(
+    column: &[Quads],
+    step: usize,
+    weights: &[QuadWeights],
+    out: &mut [u8],
+    levels: impl Fn(&[Quads], usize, &[QuadWeights]) -> [u8; LANES],
+) {
+    for (block, out) in out.chunks_mut(LANES).enumerate() {
+        let levels = levels(&column[block..], step, weights);
+        out.copy_from_slice(&levels[..out.len()]);
+    }
+}
+
+/// The sum of `quads[i * step]` weighted with `weights[i]`, rounded and clamped to 8 bits, lane by lane.
+///
+/// Written for the compiler to vectorise. Operations wrap because a partial sum may leave 32 bits; the whole
+/// sum never does (weights sum to 1, their magnitudes to less than 2).
+#[inline(always)]
+fn portable_levels(quads: &[Quads], step: usize, weights: &[QuadWeights]) -> [u8; LANES] {
+    let mut sums = [1i32 << (WEIGHT_BITS - 1); LANES];
+    for (quads, weights) in quads.chunks(step).zip(weights) {
+        for (sum, quad) in sums.iter_mut().zip(quads[0]) {
+            for (j, tap) in weights.taps.iter().enumerate() {
+                *sum = sum.wrapping_add(((quad >> (8 * j) & 0xff) as i32).wrapping_mul(*tap));
+            }
+        }
+    }
+    sums.map(|sum| (sum >> WEIGHT_BITS).clamp(0, 255) as u8)
+}
+
+#[cfg(target_arch = "x86_64")]
+use x86::{avx512_horizontal, avx512_vertical};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use core::arch::x86_64::*;
+
+    use fearless_simd::{kernel, prelude::*, u8x16, u32x16};
+
+    use super::*;
+
+    // `vpdpbusd` adds four products of an unsigned and a signed byte to a 32-bit lane, without saturation: one
+    // of them for each digit of the weights.
+    macro_rules! vnni_levels {
+        ($token:ident) => {
+            |quads: &[Quads], step: usize, weights: &[QuadWeights]| -> [u8; LANES] {
+                let mut sums = [_mm512_setzero_si512(); 3];
+                for (quads, weights) in quads.chunks(step).zip(weights) {
+                    let quad: __m512i = u32x16::from_slice($token, &quads[0]).into();
+                    for (sum, digit) in sums.iter_mut().zip(weights.digits) {
+                        *sum = _mm512_dpbusd_epi32(*sum, quad, _mm512_set1_epi32(digit));
+                    }
+                }
+                let half = _mm512_set1_epi32(1 << (WEIGHT_BITS - 1));
+                let high = _mm512_add_epi32(_mm512_slli_epi32::<8>(sums[2]), sums[1]);
+                let sum = _mm512_add_epi32(_mm512_slli_epi32::<8>(high), _mm512_add_epi32(sums[0], half));
+                let level = _mm512_srai_epi32::<WEIGHT_BITS>(sum);
+                // The saturation of the narrowing is the clamp to 255.
+                let level = _mm512_cvtusepi32_epi8(_mm512_max_epi32(level, _mm512_setzero_si512()));
+                let level: u8x16<_> = level.simd_into($token);
+                level.into()
+            }
+        };
+    }
+
+    kernel!(
+        pub(super) fn avx512_horizontal(
+            avx512: Avx512,
+            strip: &[Quads],
+            table: &WeightTable,
+            out: &mut [Quads],
+        ) {
+            horizontal_with(strip, table, out, vnni_levels!(avx512));
+        }
+    );
+
+    kernel!(
+        pub(super) fn avx512_vertical(
+            avx512: Avx512,
+            column: &[Quads],
+            step: usize,
+            weights: &[QuadWeights],
+            out: &mut [u8],
+        ) {
+            vertical_with(column, step, weights, out, vnni_levels!(avx512));
+        }
+    );
+}
