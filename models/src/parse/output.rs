@@ -13,7 +13,8 @@ pub struct TaskOutput {
 
 /// A labelled part of the picture.
 ///
-/// Serializes as `{"label", "score", "box" | "quad" | "polygons"}`; `score` is left out where there is none.
+/// Serializes as `{"label", "score", "box" | "quad" | "polygons"}`, numbers with four decimals at most; `score` is left
+/// out where there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Region {
     /// What it is; empty for tasks that do not say.
@@ -43,13 +44,22 @@ impl Serialize for Region {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("label", &self.label)?;
         if let Some(score) = self.score {
-            map.serialize_entry("score", &score)?;
+            map.serialize_entry("score", &written(score))?;
         }
         match &self.shape {
-            Shape::Box(corners_px) => map.serialize_entry("box", corners_px)?,
-            Shape::Quad(corners_px) => map.serialize_entry("quad", corners_px)?,
-            Shape::Polygons(outlines_px) => map.serialize_entry("polygons", outlines_px)?,
+            Shape::Box(corners_px) => map.serialize_entry("box", &corners_px.map(written))?,
+            Shape::Quad(corners_px) => map.serialize_entry("quad", &corners_px.map(written))?,
+            Shape::Polygons(outlines_px) => {
+                let written = |px: &Vec<f32>| px.iter().copied().map(written).collect::<Vec<f64>>();
+                map.serialize_entry("polygons", &outlines_px.iter().map(written).collect::<Vec<_>>())?;
+            }
         }
         map.end()
     }
+}
+
+/// A number with four decimals at most. Coordinates are multiples of 0.0005 pixels, so this is their exact value
+/// without the noise of binary fractions: 34.24 and not 34.239998.
+fn written(number: f32) -> f64 {
+    (f64::from(number) * 1e4).round() / 1e4
 }

@@ -1,6 +1,7 @@
 //! Times the resize beside fast_image_resize, and the whole of preprocessing, in one run on one thread.
 //!
-//! `cargo bench -p belvedere-kernels` prints milliseconds: the least and the median of many alternating runs.
+//! `cargo run --release --manifest-path kernels/benches/peers/Cargo.toml` prints milliseconds: the least and the
+//! median of many alternating runs.
 
 use std::time::Instant;
 
@@ -8,8 +9,9 @@ use belvedere_kernels::{
     BicubicResize, Colorimetry, ImageView, PixelValues, Plane, PreprocessPlan, PreprocessSpec, YuvMatrix,
     YuvRange,
 };
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 const ROUNDS: usize = 60;
 const BT709: Colorimetry = Colorimetry { matrix: YuvMatrix::Bt709, range: YuvRange::Limited };
@@ -30,8 +32,8 @@ fn compare(width: u32, height: u32, side: u32) {
     let (y, uv) = (Plane { bytes: &bytes[..w * h], stride: w }, Plane { bytes: &bytes[w * h..], stride: w });
     let nv12 = ImageView::nv12(width, height, y, uv, BT709).unwrap();
 
-    let source = ImageRef::new(width, height, &bytes, PixelType::U8x3).unwrap();
-    let mut target = Image::new(side, side, PixelType::U8x3);
+    let source = TypedImageRef::<U8x3>::from_buffer(width, height, &bytes).unwrap();
+    let mut target = TypedImage::<U8x3>::new(side, side);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     let mut resizer = Resizer::new();
     let mut resize = BicubicResize::new(side, side).unwrap();
@@ -45,7 +47,7 @@ fn compare(width: u32, height: u32, side: u32) {
             work();
             times[case].push(start.elapsed().as_secs_f64() * 1e3);
         };
-        time(0, &mut || resizer.resize(&source, &mut target, &options).unwrap());
+        time(0, &mut || resizer.resize_typed(&source, &mut target, &options).unwrap());
         time(1, &mut || drop(std::hint::black_box(resize.run(&rgb))));
         time(2, &mut || plan.run_into(&rgb, &mut values).unwrap());
         time(3, &mut || plan.run_into(&nv12, &mut values).unwrap());

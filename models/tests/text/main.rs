@@ -1,0 +1,9 @@
+//! The text side of the model as its users see it: tokenizer, prompts, answers.
+
+mod default_answers;
+mod golden;
+mod prompts;
+mod reference_answers;
+mod support;
+mod tokenizers;
+mod untrusted;
