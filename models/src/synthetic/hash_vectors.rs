@@ -7,8 +7,8 @@ const VECTORS: &[(&str, &[usize], u64, &[f32])] = &[
     ("model.vision_tower.convs.0.norm.weight", &[128], 0, &[1.0390625, 0.9765625, 0.9453125, 1.1015625]),
     ("model.vision_tower.convs.0.conv.weight", &[128, 3, 7, 7], 0, &[0.02978515625, -0.07958984375, -0.07763671875, 0.07177734375]),
     ("model.vision_tower.blocks.0.0.spatial_block.conv1.weight", &[128, 1, 3, 3], 0, &[0.01513671875, -0.10888671875, 0.10302734375, 0.10888671875]),
-    ("model.vision_tower.blocks.0.0.spatial_block.window_attn.qkv.weight", &[384, 128], 1, &[-0.0107421875, -0.0498046875, 0.1630859375, 0.1474609375]),
-    ("model.language_model.encoder.layers.0.self_attn.q_proj.weight", &[768, 768], 0, &[-0.02685546875, 0.07373046875, 0.03857421875, -0.06494140625]),
+    ("model.vision_tower.blocks.0.0.spatial_block.window_attn.qkv.weight", &[384, 128], 1, &[-0.002685546875, -0.012451171875, 0.040771484375, 0.036865234375]),
+    ("model.language_model.encoder.layers.0.self_attn.q_proj.weight", &[768, 768], 0, &[-0.013427734375, 0.036865234375, 0.019287109375, -0.032470703125]),
     ("model.language_model.encoder.layers.0.fc1.bias", &[3072], 9223372036854775809, &[0.02099609375, -0.05419921875, 0.02099609375, -0.04248046875]),
     ("model.multi_modal_projector.image_position_embed.row_embeddings.weight", &[50, 64], 0, &[0.48046875, -0.52734375, 0.74609375, 0.09765625]),
 ];

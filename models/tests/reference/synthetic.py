@@ -32,8 +32,8 @@ def gain_squared(name: str) -> float:
     if ".conv1." in name or ".conv2." in name:
         return 0.0625
     if name.endswith(".qkv.weight"):
-        return 2.0
-    if name.endswith(("q_proj.weight", "k_proj.weight", "shared.weight", "embed_positions.weight")):
+        return 0.25
+    if name.endswith(("shared.weight", "embed_positions.weight")):
         return 4.0
     return 1.0
 
