@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use belvedere_kernels::PreprocessSpec;
 use serde::Deserialize;
 
 use super::inventory::{LM_HEAD, LOGITS_BIAS, SHARED};
 use super::safetensors_file::SafetensorsFile;
-use super::{FlorenceConfig, Layout, Weights};
+use super::{FlorenceConfig, Layout, Weights, preprocessor_json};
 use crate::ModelError;
 
 // Where the token embedding may be, in the order of the loader rule (specification section 2.2).
@@ -24,6 +25,7 @@ pub struct Checkpoint {
     dir: PathBuf,
     config: FlorenceConfig,
     layout: Layout,
+    preprocess: PreprocessSpec,
     files: Vec<SafetensorsFile>,
     // Native name to where it is.
     tensors: HashMap<String, Location>,
@@ -93,6 +95,7 @@ impl Checkpoint {
             dir: dir.to_owned(),
             config,
             layout,
+            preprocess: preprocessor_json::read(dir)?,
             files,
             tensors: HashMap::new(),
             untied_head: false,
@@ -110,6 +113,12 @@ impl Checkpoint {
     /// The model's shape and defaults.
     pub fn config(&self) -> &FlorenceConfig {
         &self.config
+    }
+
+    /// How pictures become the model's input, from `preprocessor_config.json`. Set other sides before use to run the
+    /// model at another size.
+    pub fn preprocess_spec(&self) -> &PreprocessSpec {
+        &self.preprocess
     }
 
     /// How the files name their tensors.

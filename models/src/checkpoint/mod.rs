@@ -6,6 +6,7 @@ mod config_json;
 mod folder;
 pub(crate) mod inventory;
 mod layout;
+mod preprocessor_json;
 mod safetensors_file;
 mod weights;
 

@@ -179,11 +179,6 @@ impl GraphBuilder {
         self.constant(name, INT64, &[values.len()], raw)
     }
 
-    /// A single index, of rank 0.
-    pub(super) fn index(&mut self, value: i64) -> Value {
-        self.constant(format!("index_{value}"), INT64, &[], value.to_le_bytes().to_vec())
-    }
-
     /// A number in the graph's element type.
     pub(super) fn scalar(&mut self, value: f32) -> Value {
         self.scalar_of(value, self.element)
@@ -209,6 +204,7 @@ impl GraphBuilder {
             name: name.clone(),
             op_type: op_type.to_owned(),
             attribute: attributes,
+            domain: String::new(),
         });
         Value(name)
     }

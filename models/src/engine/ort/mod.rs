@@ -88,10 +88,22 @@ impl OrtEngine {
             let model = graph.to_bytes(weights)?;
             session(&environment, graph.name(), &model, provider, threads)
         };
-        let vision = open(graphs.vision(&VisionShape { batch: 1.into(), ..VisionShape::default() })?, provider)?;
-        let encoder = open(graphs.encoder()?, Provider::Cpu)?;
+        // The decoder first: the vision tower takes the most memory while it is loaded, and nobody else's then.
         let decoder_graph = graphs.decoder(&DecoderShape::new(Query::Any))?;
-        let decoder = open(decoder_graph, Provider::Cpu)?;
+        let decoder = match options.precision {
+            Precision::Exact => open(decoder_graph, Provider::Cpu)?,
+            Precision::Fast => {
+                let model = decoder_graph.to_bytes_eight_bit(weights)?;
+                session(&environment, decoder_graph.name(), &model, Provider::Cpu, threads)?
+            }
+        };
+        let encoder_provider = match provider {
+            Provider::OpenVino { bf16: true } if std::env::var_os("ENC_OV").is_some() => provider,
+            Provider::OpenVino { bf16: false } if std::env::var_os("ENC_OV").is_some() => provider,
+            _ => Provider::Cpu,
+        };
+        let encoder = open(graphs.encoder()?, encoder_provider)?;
+        let vision = open(graphs.vision(&VisionShape { batch: 1.into(), ..VisionShape::default() })?, provider)?;
 
         let text = &config.text;
         let (heads, layers) = (text.decoder_heads, text.decoder_layers);
