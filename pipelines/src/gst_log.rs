@@ -7,7 +7,7 @@ use gstreamer::{self as gst, DebugCategory, DebugLevel};
 
 use crate::{PipelineError, Redactor};
 
-/// Initialises GStreamer and sends its log, and GLib's, through the process's [`Redactor`] to `tracing`
+/// Initialises GStreamer and sends its log, what it prints, and GLib's log, through the process's [`Redactor`] to `tracing`
 /// (targets `gstreamer` and `glib`). `GST_DEBUG` chooses what is logged, by default errors only.
 /// Everything in this crate that needs it calls it; a second call does nothing.
 pub fn start_gstreamer() -> Result<(), PipelineError> {
@@ -29,6 +29,13 @@ pub fn start_gstreamer() -> Result<(), PipelineError> {
                     }
                     _ => tracing::debug!(target: "glib", domain, "{text}"),
                 }
+            });
+            // At its highest levels `rtspsrc` prints whole messages, past the log.
+            glib::set_print_handler(|text| {
+                tracing::trace!(target: "gstreamer", "{}", Redactor::process().redact(text.trim_end()));
+            });
+            glib::set_printerr_handler(|text| {
+                tracing::debug!(target: "gstreamer", "{}", Redactor::process().redact(text.trim_end()));
             });
             gst::init().map_err(|error| PipelineError::GStreamer { reason: error.to_string() })?;
             if std::env::var_os("GST_DEBUG").is_none() {

@@ -6,10 +6,7 @@ use gstreamer_video::VideoInfo;
 
 use crate::colorimetry::colorimetry;
 use crate::session::{self, Session, SessionEvent, SessionFailure, StreamFacts};
-use crate::{
-    Codec, DecoderChoice, FailureKind, LatestFrame, PipelineError, Redactor, Scheduler, SourceSpec,
-    StreamFailure,
-};
+use crate::{Codec, FailureKind, LatestFrame, PipelineError, Redactor, Scheduler, SourceSpec, StreamFailure};
 
 /// What [`probe`] found.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,20 +54,17 @@ pub async fn probe(spec: &SourceSpec, deadline: Duration) -> Result<StreamReport
 }
 
 async fn probe_until_first_frame(spec: &SourceSpec) -> Result<StreamReport, StreamFailure> {
+    let mut spec = spec.clone();
     let mut rejected = Vec::new();
     loop {
         let started = Instant::now();
         let slot = Scheduler::new().slot(&spec.camera);
-        match probe_once(spec, slot, &rejected, started).await {
+        let SessionFailure { failure, remedy } = match probe_once(&spec, slot, &rejected, started).await {
             Ok(report) => return Ok(report),
-            Err(SessionFailure { decoder: Some(decoder), .. })
-                if spec.decoder == DecoderChoice::Auto && !rejected.contains(&decoder) =>
-            {
-                rejected.push(decoder);
-            }
-            Err(SessionFailure { failure, .. }) => {
-                return Err(session::diagnose(spec, failure, started.elapsed()).await);
-            }
+            Err(failure) => failure,
+        };
+        if !remedy.is_some_and(|remedy| remedy.apply(&mut spec, &mut rejected)) {
+            return Err(session::diagnose(&spec, failure, started.elapsed()).await);
         }
     }
 }

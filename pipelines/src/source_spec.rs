@@ -90,7 +90,8 @@ impl SourceSpec {
 /// How RTP packets travel from an RTSP camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// UDP first; TCP if the camera refuses UDP or nothing arrives within [`Timeouts::udp_silence`].
+    /// UDP first; TCP if the camera refuses UDP or nothing arrives within [`Timeouts::udp_silence`]. A camera
+    /// that had to take TCP keeps to it.
     #[default]
     Auto,
     /// Interleaved in the RTSP connection: nothing is lost, a firewall is no matter.
@@ -146,7 +147,7 @@ pub struct Timeouts {
     pub no_frame: Duration,
     /// For a pipeline's state change, after which the pipeline is left behind. Default 5 s.
     pub state_change: Duration,
-    /// For a TCP connection or an RTSP answer. Default 5 s.
+    /// For a TCP connection or an RTSP answer. Default 5 s. GStreamer rounds it up to whole seconds.
     pub rtsp_answer: Duration,
     /// Without a UDP packet before [`Transport::Auto`] takes TCP. Default 3 s.
     pub udp_silence: Duration,

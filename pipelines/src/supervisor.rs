@@ -9,7 +9,7 @@ use crate::counters::count;
 use crate::latest_frame::SlotClaim;
 use crate::session::{self, Session, SessionEvent, SessionFailure};
 use crate::status::StatusLatch;
-use crate::{AtEnd, CameraStatus, DecoderChoice, FailureKind, SourceKind, SourceSpec, StreamFailure};
+use crate::{AtEnd, CameraStatus, FailureKind, SourceKind, SourceSpec, StreamFailure};
 
 /// How many pipelines of one camera may hang at a time. With so many left behind no new one is built until
 /// one of them comes back: a driver that swallows pipelines costs this many, and not all memory.
@@ -144,8 +144,13 @@ impl Supervisor {
             }
             Woken::Deadline => {
                 self.tear_down(session).await;
+                let kind = match self.spec.url.kind() {
+                    // Some demuxers find nothing in a broken file and do not say so.
+                    SourceKind::File(_) => FailureKind::BadStream,
+                    _ => FailureKind::Timeout,
+                };
                 let detail = format!("no picture within {:?}", self.spec.timeouts.first_frame);
-                self.failed(StreamFailure::with_detail(FailureKind::Timeout, detail))
+                self.failed(StreamFailure::with_detail(kind, detail))
             }
             Woken::Stopped => self.stop(session).await,
         }
@@ -190,13 +195,11 @@ impl Supervisor {
 
     /// A failure before the first frame: the decoder's fault, or that of what comes before it.
     async fn failed_to_connect(&mut self, failure: SessionFailure, started: Instant) -> Phase {
-        let SessionFailure { failure, decoder } = failure;
-        if let Some(decoder) = decoder
-            && self.spec.decoder == DecoderChoice::Auto
-            && !self.rejected.contains(&decoder)
+        let SessionFailure { failure, remedy } = failure;
+        if let Some(remedy) = remedy
+            && remedy.clone().apply(&mut self.spec, &mut self.rejected)
         {
-            tracing::warn!(camera = %self.spec.camera, "decoder {decoder} fails: {failure}; trying the next");
-            self.rejected.push(decoder);
+            tracing::warn!(camera = %self.spec.camera, ?remedy, "{failure}; trying otherwise");
             return Phase::Connecting;
         }
         if failure.kind == FailureKind::DecoderFailed {

@@ -3,13 +3,21 @@ use gstreamer::prelude::*;
 use gstreamer::{CoreError, ResourceError, StreamError, glib};
 
 use super::video_chain::{DECODER, DOWNLOAD};
-use super::{SessionEvent, SessionFailure};
+use super::{Remedy, SessionEvent, SessionFailure};
 use crate::{FailureKind, Redactor, StreamFailure};
 
-/// What a message on the bus means to the supervision; `None` for the many that mean nothing.
-pub(super) fn event(message: &gst::Message) -> Option<SessionEvent> {
+/// What a message on the bus means to the supervision; `None` for the many that mean nothing. `found` says
+/// why the video that was found is of no use, if it is of none.
+pub(super) fn event(
+    message: &gst::Message,
+    found: impl FnOnce() -> Option<StreamFailure>,
+) -> Option<SessionEvent> {
     match message.view() {
-        gst::MessageView::Eos(_) => Some(SessionEvent::Ended),
+        // A source whose streams are all of no use comes to its end at once.
+        gst::MessageView::Eos(_) => Some(match found() {
+            Some(failure) => SessionEvent::Failed(SessionFailure::new(failure)),
+            None => SessionEvent::Ended,
+        }),
         gst::MessageView::Error(error) => {
             let decoder = error.src().and_then(to_blame);
             let kind = if decoder.is_some() {
@@ -17,12 +25,23 @@ pub(super) fn event(message: &gst::Message) -> Option<SessionEvent> {
             } else {
                 kind(&error.error(), error.debug().as_deref().unwrap_or(""))
             };
-            let failure = StreamFailure::with_detail(kind, detail(kind, &error.error()));
-            Some(SessionEvent::Failed(SessionFailure { failure, decoder }))
+            let mut failure = StreamFailure::with_detail(kind, detail(kind, &error.error()));
+            // `rtspsrc` says this of a stream without video, too, for it was told to leave out the rest.
+            if kind == FailureKind::UnsupportedCodec
+                && let Some(found) = found()
+            {
+                failure = found;
+            }
+            Some(SessionEvent::Failed(SessionFailure { failure, remedy: decoder.map(Remedy::OtherDecoder) }))
         }
         gst::MessageView::Warning(warning) => {
             let text = format!("{}: {}", warning.error(), warning.debug().unwrap_or_default());
             tracing::info!("GStreamer warns: {}", Redactor::process().redact(&text));
+            // `rtspsrc` says so and then begins again over TCP with new pads. A new pipeline does that better.
+            if text.contains("UDP packets") {
+                let failure = StreamFailure::with_detail(FailureKind::Timeout, "no packet came by UDP");
+                return Some(SessionEvent::Failed(SessionFailure { failure, remedy: Some(Remedy::OverTcp) }));
+            }
             None
         }
         _ => None,
@@ -54,7 +73,7 @@ fn kind(error: &glib::Error, debug: &str) -> FailureKind {
             _ if debug.contains("Unauthorized") => FailureKind::Unauthorised,
             // "Generic error" is all that rtspsrc says of any failed connection: looked into by `diagnosis`.
             _ if debug.contains("Failed to connect") => FailureKind::Unreachable,
-            _ if debug.contains("imeout") => FailureKind::Timeout,
+            _ if debug.contains("imeout") || debug.contains("UDP packets") => FailureKind::Timeout,
             _ => FailureKind::Other,
         };
     }

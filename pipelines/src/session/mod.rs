@@ -5,6 +5,7 @@ mod diagnosis;
 mod source;
 mod tap;
 mod video_chain;
+mod video_found;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::tap::{StreamFacts, Tap};
 use crate::state_change::{StateChangeFailure, SupervisedPipeline};
-use crate::{FailureKind, LatestFrame, SourceKind, SourceSpec, StreamFailure};
+use crate::{DecoderChoice, FailureKind, LatestFrame, SourceKind, SourceSpec, StreamFailure, Transport};
 
 /// A pipeline that runs, and what is heard of it.
 #[derive(Debug)]
@@ -42,13 +43,39 @@ pub(crate) enum SessionEvent {
 #[derive(Debug, Clone)]
 pub(crate) struct SessionFailure {
     pub(crate) failure: StreamFailure,
-    /// The decoder element that is to blame, if one is.
-    pub(crate) decoder: Option<String>,
+    /// What another try can do better at once.
+    pub(crate) remedy: Option<Remedy>,
+}
+
+/// How the next try is to differ from the one that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Without this decoder element.
+    OtherDecoder(String),
+    /// Over TCP: the packets sent by UDP do not arrive.
+    OverTcp,
+}
+
+impl Remedy {
+    /// Applies it to the specification or the list of rejected decoders. False where the user has chosen
+    /// otherwise, or where it has been applied before.
+    pub(crate) fn apply(self, spec: &mut SourceSpec, rejected: &mut Vec<String>) -> bool {
+        match self {
+            Self::OtherDecoder(decoder) => {
+                let applies = spec.decoder == DecoderChoice::Auto && !rejected.contains(&decoder);
+                if applies {
+                    rejected.push(decoder);
+                }
+                applies
+            }
+            Self::OverTcp => std::mem::replace(&mut spec.transport, Transport::Tcp) == Transport::Auto,
+        }
+    }
 }
 
 impl SessionFailure {
     pub(crate) fn new(failure: StreamFailure) -> Self {
-        Self { failure, decoder: None }
+        Self { failure, remedy: None }
     }
 }
 
@@ -68,8 +95,10 @@ impl Session {
         let tap = Arc::new(Tap::new(slot, spec.fps, sender.clone()));
         let pipeline = gst::Pipeline::new();
         if let Some(bus) = pipeline.bus() {
+            let tap = Arc::clone(&tap);
             bus.set_sync_handler(move |_, message| {
-                if let Some(event) = bus::event(message) {
+                let found = || tap.with_facts(|facts| facts.video.failure());
+                if let Some(event) = bus::event(message, found) {
                     let _ = sender.try_send(event);
                 }
                 gst::BusSyncReply::Drop

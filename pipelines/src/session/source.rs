@@ -1,6 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -105,14 +104,13 @@ fn add_parsed(
     let parser = make("parsebin")?;
     pipeline.add_many([source, &parser]).map_err(|_| broken("the source"))?;
     source.link(&parser).map_err(|_| broken("the source"))?;
-    let found = Arc::new(Mutex::new(Found::default()));
-    let at_end = (chain.clone(), Arc::clone(&found));
+    let at_end = chain.clone();
     let weak_pipeline = pipeline.downgrade();
     parser.connect_pad_added(move |_, pad| {
         guarded(&chain, || {
             let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
             let media_type = caps.structure(0).map_or("", |structure| structure.name().as_str());
-            match (Codec::from_media_type(media_type), offer(&found, media_type)) {
+            match (Codec::from_media_type(media_type), offer(&chain, media_type)) {
                 (Some(codec), true) => chain.attach(pad, Input::Elementary(codec)),
                 _ => {
                     // A pad that leads nowhere could stop its demuxer.
@@ -124,9 +122,8 @@ fn add_parsed(
         });
     });
     parser.connect_no_more_pads(move |_| {
-        let (chain, found) = &at_end;
-        if let Some(failure) = lock(found).failure() {
-            chain.fail(failure);
+        if let Some(failure) = at_end.tap.with_facts(|facts| facts.video.failure()) {
+            at_end.fail(failure);
         }
     });
     Ok(())
@@ -166,16 +163,14 @@ fn add_rtsp(pipeline: &gst::Pipeline, spec: &SourceSpec, chain: VideoChain) -> R
     if spec.trust_any_certificate {
         source.set_property_from_str("tls-validation-flags", "no-flags");
     }
-    let found = Arc::new(Mutex::new(Found::default()));
-
     // Only the first video that can be decoded is set up: no audio, no second view.
-    let select = (chain.clone(), Arc::clone(&found));
+    let select = chain.clone();
     source.connect("select-stream", false, move |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
-        let wanted = catch_unwind(AssertUnwindSafe(|| caps.is_some_and(|caps| wants(&select.1, &caps))));
+        let wanted = catch_unwind(AssertUnwindSafe(|| caps.is_some_and(|caps| wants(&select, &caps))));
         Some(wanted.unwrap_or(false).to_value())
     });
-    let at_end = (chain.clone(), Arc::clone(&found));
+    let at_end = chain.clone();
     source.connect_pad_added(move |_, pad| {
         guarded(&chain, || {
             let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
@@ -185,9 +180,8 @@ fn add_rtsp(pipeline: &gst::Pipeline, spec: &SourceSpec, chain: VideoChain) -> R
         });
     });
     source.connect_no_more_pads(move |_| {
-        let (chain, found) = &at_end;
-        if let Some(failure) = lock(found).failure() {
-            chain.fail(failure);
+        if let Some(failure) = at_end.tap.with_facts(|facts| facts.video.failure()) {
+            at_end.fail(failure);
         }
     });
     pipeline.add(&source).map_err(|_| broken("the RTSP source"))
@@ -197,12 +191,11 @@ fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn wants(found: &Mutex<Found>, caps: &gst::Caps) -> bool {
+fn wants(chain: &VideoChain, caps: &gst::Caps) -> bool {
     match rtp_encoding(caps) {
         Some((media, name)) if media == "video" => {
             let known = Codec::from_rtp_encoding(&name).is_some();
-            let mut found = lock(found);
-            found.note(known, &name)
+            chain.tap.with_facts(|facts| facts.video.note(known, &name))
         }
         _ => false,
     }
@@ -218,41 +211,10 @@ fn rtp_encoding(caps: &gst::Caps) -> Option<(String, String)> {
     Some((media, name))
 }
 
-/// What video a source has shown so far.
-#[derive(Debug, Default)]
-struct Found {
-    taken: bool,
-    unsupported: Option<String>,
-}
-
-impl Found {
-    /// Whether a video of this codec is to be taken: the first that can be decoded is.
-    fn note(&mut self, known: bool, name: &str) -> bool {
-        if !known {
-            // From the network: shown short.
-            self.unsupported.get_or_insert_with(|| name.chars().take(40).collect());
-            return false;
-        }
-        !std::mem::replace(&mut self.taken, true)
-    }
-
-    /// Why there will be no picture, when all streams are known.
-    fn failure(&self) -> Option<StreamFailure> {
-        match (&self.unsupported, self.taken) {
-            (_, true) => None,
-            (Some(name), _) => Some(StreamFailure::with_detail(FailureKind::UnsupportedCodec, name.as_str())),
-            (None, _) => Some(StreamFailure::new(FailureKind::NoVideo)),
-        }
-    }
-}
-
-fn offer(found: &Mutex<Found>, media_type: &str) -> bool {
+fn offer(chain: &VideoChain, media_type: &str) -> bool {
     let video = media_type.starts_with("video/") || media_type.starts_with("image/");
-    video && lock(found).note(Codec::from_media_type(media_type).is_some(), media_type)
-}
-
-fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
-    found.lock().unwrap_or_else(PoisonError::into_inner)
+    let known = Codec::from_media_type(media_type).is_some();
+    video && chain.tap.with_facts(|facts| facts.video.note(known, media_type))
 }
 
 /// Runs a callback of GStreamer's; a panic in it becomes a failure of the stream.

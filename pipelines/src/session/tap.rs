@@ -10,6 +10,7 @@ use gstreamer_video::{VideoFrame, VideoInfo};
 use tokio::sync::mpsc;
 
 use super::SessionEvent;
+use super::video_found::VideoFound;
 use crate::captured_picture::CapturedPicture;
 use crate::counters::count;
 use crate::rate_gate::RateGate;
@@ -33,6 +34,7 @@ pub(crate) struct Tap {
 /// What is known of a stream, the more the further it has come.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StreamFacts {
+    pub(super) video: VideoFound,
     pub(crate) codec: Option<Codec>,
     pub(crate) decoder: Option<String>,
     /// Sentences about decoders that did not start.
@@ -68,8 +70,8 @@ impl Tap {
         lock(&self.facts).clone()
     }
 
-    pub(crate) fn with_facts(&self, change: impl FnOnce(&mut StreamFacts)) {
-        change(&mut lock(&self.facts));
+    pub(crate) fn with_facts<T>(&self, change: impl FnOnce(&mut StreamFacts) -> T) -> T {
+        change(&mut lock(&self.facts))
     }
 
     /// From now on frames are copied: their pool is too small for two of them to be kept.

@@ -97,7 +97,10 @@ impl VideoChain {
             // A capture device has few buffers.
             self.tap.copy_frames();
         }
-        self.tap.with_facts(|facts| facts.codec = Some(codec));
+        self.tap.with_facts(|facts| {
+            facts.codec = Some(codec);
+            facts.video.taken();
+        });
         // Passes the formats of the filter behind it through untouched.
         elements.push(make("videoconvert")?);
         let filter = make("capsfilter")?;
