@@ -18,7 +18,7 @@ use crate::rgb_image::RgbImage;
 /// some dozens of source rows and never more than a few times the picture (sides rounded up to 64).
 #[derive(Debug)]
 pub struct BicubicResize {
-    level: Level,
+    pub(super) level: Level,
     width: u32,
     height: u32,
     passes: Option<Passes>,

@@ -26,3 +26,6 @@ pub(crate) const STRIP_QUADS: usize = LANES / 4;
 
 /// For each lane four neighbouring samples, the first in the lowest byte.
 pub(crate) type Quads = [u32; LANES];
+
+#[cfg(test)]
+mod tests;
