@@ -57,12 +57,20 @@ impl BicubicResize {
 
     /// The resized picture.
     pub fn run(&mut self, picture: &ImageView<'_>) -> RgbImage {
+        let mut resized = RgbImage { width: 0, height: 0, pixels: Vec::new() };
+        self.run_into(picture, &mut resized);
+        resized
+    }
+
+    /// As [`BicubicResize::run`], into `resized`, whose memory is reused whatever it held.
+    pub fn run_into(&mut self, picture: &ImageView<'_>, resized: &mut RgbImage) {
         let (level, row_bytes) = (self.level, 3 * self.width as usize);
-        let mut pixels = vec![0; row_bytes * self.height as usize];
+        (resized.width, resized.height) = (self.width, self.height);
+        let pixels = &mut resized.pixels;
+        pixels.resize(row_bytes * self.height as usize, 0);
         self.run_rows(picture, |row, planes| {
             interleave(level, planes, &mut pixels[row * row_bytes..][..row_bytes]);
         });
-        RgbImage { width: self.width, height: self.height, pixels }
     }
 
     /// Gives each row of the resized picture to `sink`, from the top, as planes of red, green and blue.

@@ -2,7 +2,6 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::LANES;
 use crate::colorimetry::{COEFFICIENT_BITS, YuvToRgb};
 use crate::image_view::{ImageView, Pixels};
 
@@ -68,15 +67,17 @@ impl<'a> RgbRows<'a> {
 #[inline(always)]
 fn split<S: Simd>(_: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
     // Whole vectors first: indices known to the compiler become shuffles.
-    let whole = packed.len() / (3 * LANES);
-    for (i, pixels) in packed.as_chunks::<{ 3 * LANES }>().0.iter().enumerate() {
-        red.as_chunks_mut().0[i] = std::array::from_fn::<u8, LANES, _>(|x| pixels[3 * x]);
-        green.as_chunks_mut().0[i] = std::array::from_fn::<u8, LANES, _>(|x| pixels[3 * x + 1]);
-        blue.as_chunks_mut().0[i] = std::array::from_fn::<u8, LANES, _>(|x| pixels[3 * x + 2]);
+    const PIXELS: usize = 16;
+    let whole = packed.len() / (3 * PIXELS);
+    let outs = red.as_chunks_mut().0.iter_mut().zip(green.as_chunks_mut().0).zip(blue.as_chunks_mut().0);
+    for (pixels, ((red, green), blue)) in packed.as_chunks::<{ 3 * PIXELS }>().0.iter().zip(outs) {
+        *red = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x]);
+        *green = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 1]);
+        *blue = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 2]);
     }
-    let rest = packed[whole * 3 * LANES..].as_chunks::<3>().0;
+    let rest = packed[whole * 3 * PIXELS..].as_chunks::<3>().0;
     for (x, pixel) in rest.iter().enumerate() {
-        let x = whole * LANES + x;
+        let x = whole * PIXELS + x;
         [red[x], green[x], blue[x]] = *pixel;
     }
 }
