@@ -1,4 +1,5 @@
 //! Streams from a real RTSP server, and what happens when it goes wrong.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
