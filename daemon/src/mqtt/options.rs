@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::tokio_rustls::rustls::pki_types::CertificateDer;
-use rumqttc::tokio_rustls::rustls::pki_types::pem::PemObject;
-use rumqttc::tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::topics;
 use crate::config::{Broker, MqttSettings, Secret};
@@ -128,7 +128,7 @@ fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, MqttError>
             }
         }
     }
-    let provider = Arc::new(crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| MqttError::Tls { reason: error.to_string() })?
