@@ -39,7 +39,8 @@ fn size(shape: &Value) -> (u32, u32) {
 
 /// The shape's model, written into a folder as the hub ships it.
 fn checkpoint(shape: &Value, folder: &Path) -> Checkpoint {
-    let (config, _) = FlorenceConfig::from_json(&shape["config"].to_string(), folder).expect("a configuration");
+    let (config, _) =
+        FlorenceConfig::from_json(&shape["config"].to_string(), folder).expect("a configuration");
     let layout = if shape["layout"] == "native" { Layout::Native } else { Layout::Original };
     let stored = match shape["dtype"].as_str() {
         Some("F16") => StoredType::F16,
@@ -47,7 +48,9 @@ fn checkpoint(shape: &Value, folder: &Path) -> Checkpoint {
         _ => StoredType::F32,
     };
     let salt = shape["salt"].as_u64().expect("salt");
-    SyntheticModel { salt, ..SyntheticModel::new(config, size(shape)) }.write(folder, layout, stored).expect("written");
+    SyntheticModel { salt, ..SyntheticModel::new(config, size(shape)) }
+        .write(folder, layout, stored)
+        .expect("written");
     Checkpoint::open(folder).expect("a checkpoint")
 }
 
@@ -67,7 +70,8 @@ fn pixels(picture: &str, (width, height): (u32, u32)) -> Vec<f32> {
 fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (width, height) = size(shape);
-    let options = LoadOptions { width, height, precision: Precision::Exact, openvino, ..LoadOptions::default() };
+    let options =
+        LoadOptions { width, height, precision: Precision::Exact, openvino, ..LoadOptions::default() };
     let mut model = Florence::load(&checkpoint(shape, folder.path()), &options).expect("a model");
     let cancel = CancelToken::new();
     let max_new_tokens = shape["max_new_tokens"].as_u64().expect("max_new_tokens") as usize;
@@ -83,7 +87,10 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                     + sample[1].as_u64().expect("a column") as usize;
                 let expected = sample[2].as_f64().expect("a value");
                 if (f64::from(values[at]) - expected).abs() > 1e-3 {
-                    wrong.push(format!("{} {name}: feature {at} is {}, expected {expected}", shape["name"], values[at]));
+                    wrong.push(format!(
+                        "{} {name}: feature {at} is {}, expected {expected}",
+                        shape["name"], values[at]
+                    ));
                 }
             }
         }
@@ -102,7 +109,11 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                 compared += 1;
                 let what = format!("{} {name} {} {key}", shape["name"], run["task"]);
                 if generation.token_ids != ids(&golden["ids"]) {
-                    wrong.push(format!("{what}: {:?}, expected {:?}", generation.token_ids, ids(&golden["ids"])));
+                    wrong.push(format!(
+                        "{what}: {:?}, expected {:?}",
+                        generation.token_ids,
+                        ids(&golden["ids"])
+                    ));
                     continue;
                 }
                 for (ours, theirs) in generation.log_probs.iter().zip(array(golden, "log_probs")) {
@@ -112,7 +123,8 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                 }
                 // One of each picture alone.
                 if run["task"] == "<OD>" {
-                    let alone = model.generate(&features, &[prompt], &options, &cancel).expect("one").remove(0);
+                    let alone =
+                        model.generate(&features, &[prompt], &options, &cancel).expect("one").remove(0);
                     if alone.token_ids != generation.token_ids {
                         wrong.push(format!("{what}: alone {:?}", alone.token_ids));
                     }

@@ -61,7 +61,8 @@ fn options_of(case: &Value) -> GenerationOptions {
 
 #[test]
 fn greedy_and_beam_search_choose_what_transformers_chooses() {
-    let goldens: Value = serde_json::from_str(include_str!("../testdata/search_goldens.json")).expect("goldens");
+    let goldens: Value =
+        serde_json::from_str(include_str!("../testdata/search_goldens.json")).expect("goldens");
     let cases = goldens["cases"].as_array().expect("cases");
     assert!(cases.len() > 600);
     let mut wrong = Vec::new();
@@ -70,9 +71,11 @@ fn greedy_and_beam_search_choose_what_transformers_chooses() {
         let window = case["window"].as_u64().expect("window") as usize;
         let bonus = case["eos_bonus"].as_f64().expect("eos_bonus");
         let vocabulary = case["vocabulary"].as_u64().expect("vocabulary") as usize;
-        let mut engine =
-            ScriptedEngine::new(vocabulary, move |_, history| logits(seed, window, bonus, vocabulary, history));
-        let result = run(&mut engine, &[&[0, 2]], vocabulary, &options_of(case)).expect("a generation").remove(0);
+        let mut engine = ScriptedEngine::new(vocabulary, move |_, history| {
+            logits(seed, window, bonus, vocabulary, history)
+        });
+        let result =
+            run(&mut engine, &[&[0, 2]], vocabulary, &options_of(case)).expect("a generation").remove(0);
         let ids: Vec<u64> = result.token_ids.iter().map(|id| u64::from(*id)).collect();
         let expected: Vec<u64> =
             case["token_ids"].as_array().expect("ids").iter().filter_map(Value::as_u64).collect();
@@ -84,7 +87,13 @@ fn greedy_and_beam_search_choose_what_transformers_chooses() {
             wrong.push(format!("{case}\n  got {ids:?} {:?}", result.log_probs));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong[..wrong.len().min(4)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong[..wrong.len().min(4)].join("\n")
+    );
 }
 
 #[test]
@@ -99,7 +108,8 @@ fn a_batch_gives_every_prompt_what_it_gets_alone() {
         let rows = engine.rows_per_call;
         assert!(rows.last() < rows.get(1), "rows leave the batch as they finish: {rows:?}");
         for (prompt, result) in prompts.iter().zip(together) {
-            let alone = run(&mut ScriptedEngine::new(30, script), &[prompt], 30, &options).expect("one").remove(0);
+            let alone =
+                run(&mut ScriptedEngine::new(30, script), &[prompt], 30, &options).expect("one").remove(0);
             assert_eq!((alone.token_ids, alone.log_probs), (result.token_ids, result.log_probs));
         }
     }

@@ -28,7 +28,8 @@ impl Graph {
         let mut nodes = self.nodes().to_vec();
         let mut tensors = Vec::new();
         for node in &mut nodes {
-            let matrix = node.input.get(1).and_then(|name| self.weights().iter().find(|weight| weight.name == *name));
+            let matrix =
+                node.input.get(1).and_then(|name| self.weights().iter().find(|weight| weight.name == *name));
             let Some(matrix) = matrix.and_then(|weight| rows_of(node, weight)) else { continue };
             let [outputs, inputs] = matrix.shape[..] else { continue };
             let (quantised, scales) = quantised(&matrix.read(weights)?, inputs);
@@ -81,7 +82,12 @@ fn quantised(elements: &[f32], inputs: usize) -> (Vec<u8>, Vec<f32>) {
         let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         let scale = largest / 127.0;
         let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
-        bytes.extend(block.iter().map(|value| (value * inverse).round_ties_even().clamp(-127.0, 127.0) + ZERO_POINT).map(|q| q as u8));
+        bytes.extend(
+            block
+                .iter()
+                .map(|value| (value * inverse).round_ties_even().clamp(-127.0, 127.0) + ZERO_POINT)
+                .map(|q| q as u8),
+        );
         bytes.resize(bytes.len().next_multiple_of(BLOCK), ZERO_POINT as u8);
         scales.push(scale);
     }

@@ -73,7 +73,7 @@ impl<'e> OrtBatch<'e> {
     fn run(&mut self, tokens: usize) -> Result<Logits<'_>, ModelError> {
         let rows = self.items * self.rows_per_item;
         let from = self.decoder.caches.length();
-        if from + tokens >= self.limits.max_length.max(tokens + 1) || !self.decoder.caches.make_room(tokens) {
+        if from + tokens >= self.limits.max_length || !self.decoder.caches.make_room(tokens) {
             return Err(refusal(format!("{} tokens are more than the batch was started for", from + tokens)));
         }
         self.positions.clear();
@@ -105,7 +105,14 @@ impl<'e> OrtBatch<'e> {
 }
 
 impl Decoder {
-    fn run(&mut self, items: usize, rows: usize, tokens: usize, ids: &[i64], positions: &[i64]) -> Result<(), ModelError> {
+    fn run(
+        &mut self,
+        items: usize,
+        rows: usize,
+        tokens: usize,
+        ids: &[i64],
+        positions: &[i64],
+    ) -> Result<(), ModelError> {
         let doing = "running graph decoder";
         let shape = |sides: [usize; 4]| sides.map(|side| side as i64).to_vec();
         let capacity = self.caches.capacity();
@@ -172,8 +179,14 @@ impl DecodeBatch for OrtBatch<'_> {
         let ascending = keep.windows(2).all(|pair| pair[0] < pair[1]);
         let uniform = per_item.windows(2).all(|pair| pair[0] == pair[1]);
         let count = per_item.first().copied().unwrap_or(0);
-        if !ascending || !uniform || !(1..=self.limits.beams).contains(&count) || keep.last() >= Some(&old_items) {
-            return Err(refusal("rows must stand together by item, as many for each, at most the beams".to_owned()));
+        if !ascending
+            || !uniform
+            || !(1..=self.limits.beams).contains(&count)
+            || keep.last() >= Some(&old_items)
+        {
+            return Err(refusal(
+                "rows must stand together by item, as many for each, at most the beams".to_owned(),
+            ));
         }
         let parents: Vec<usize> = rows.iter().map(|row| row.parent).collect();
         self.decoder.caches.select(&parents);

@@ -162,7 +162,9 @@ fn moves(parents: &[usize]) -> Vec<Move> {
     let mut moves = Vec::with_capacity(pending.len() + 2);
     let mut saved: Option<usize> = None;
     while !pending.is_empty() {
-        let free = pending.iter().position(|(to, _)| pending.iter().all(|(_, from)| from != to || Some(*from) == saved));
+        let free = pending
+            .iter()
+            .position(|(to, _)| pending.iter().all(|(_, from)| from != to || Some(*from) == saved));
         if let Some(free) = free {
             let (to, from) = pending.swap_remove(free);
             if Some(from) == saved {
@@ -205,7 +207,8 @@ mod tests {
             .map(|row| {
                 let mut seen = None;
                 for index in 0..4 {
-                    let tensor = &caches.tensor(index, rows)[row * caches.row_size()..(row + 1) * caches.row_size()];
+                    let tensor =
+                        &caches.tensor(index, rows)[row * caches.row_size()..(row + 1) * caches.row_size()];
                     for head in tensor.chunks_exact(caches.capacity() * 4) {
                         for value in &head[..caches.length() * 4] {
                             let of = *value as usize - index * 1000;

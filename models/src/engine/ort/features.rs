@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn flags_are_whole_words_of_the_first_processor() {
-        let flags = |flags: &str| CpuFeatures::from_cpuinfo(&format!("processor\t: 0\nflags\t\t: fpu {flags} sse\n"));
+        let flags =
+            |flags: &str| CpuFeatures::from_cpuinfo(&format!("processor\t: 0\nflags\t\t: fpu {flags} sse\n"));
         assert!(flags("avx512_bf16").bf16());
         assert!(flags("amx_bf16 amx_tile").bf16());
         assert!(!flags("avx512_bf16x avx2").bf16());

@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn a_path_that_was_given_is_the_only_place_looked_at() {
         let explicit = Path::new("/nowhere/libonnxruntime.so");
-        let tried = candidates(Some(explicit), Some(Path::new("/variable")), Some(Path::new("/opt/bin/belvedere")));
+        let tried =
+            candidates(Some(explicit), Some(Path::new("/variable")), Some(Path::new("/opt/bin/belvedere")));
         assert!(tried.iter().all(|path| path.starts_with(explicit)));
         let tried = candidates(None, Some(Path::new("/variable")), None);
         assert!(tried.iter().all(|path| path.starts_with("/variable")));
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_missing_library_names_every_place_and_what_to_do() {
-        let error = find(&candidates(Some(Path::new("/nowhere/lib.so")), None, None)).expect_err("nothing there");
+        let error =
+            find(&candidates(Some(Path::new("/nowhere/lib.so")), None, None)).expect_err("nothing there");
         let text = error.to_string();
         assert!(text.contains("/nowhere/lib.so") && text.contains("ORT_DYLIB_PATH"), "{text}");
     }

@@ -1,8 +1,8 @@
 //! One ONNX Runtime session for one graph.
 
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _};
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::library;
 use crate::ModelError;
@@ -51,8 +51,11 @@ pub(super) fn session(
 ) -> Result<Session, ModelError> {
     let doing = || format!("loading graph {graph} on {}", provider.name());
     let builder = Session::builder(environment).map_err(failure(doing()))?;
-    let builder = configure(builder, provider, threads)
-        .map_err(|reason| ModelError::Engine { engine: "ort", doing: doing(), reason })?;
+    let builder = configure(builder, provider, threads).map_err(|reason| ModelError::Engine {
+        engine: "ort",
+        doing: doing(),
+        reason,
+    })?;
     let mut builder = builder;
     builder.commit_from_memory(model).map_err(failure(doing()))
 }
