@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
+use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 use prost::Message;
@@ -87,6 +89,7 @@ fn whole_numbers_only_index() {
         ("Pad", 1),
         ("Unsqueeze", 1),
         ("Cast", 0),
+        ("Shape", 0),
         ("Less", 0),
         ("Less", 1),
     ];
@@ -266,13 +269,14 @@ impl Weights for Fragment {
     }
 }
 
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+
 /// A session of ONNX Runtime from the library that the environment names.
 fn session(model: &[u8]) -> Session {
-    assert!(
-        std::env::var_os("ORT_DYLIB_PATH").is_some(),
-        "ORT_DYLIB_PATH must name the ONNX Runtime library; `make test` sets it"
-    );
-    Session::builder().unwrap().commit_from_memory(model).unwrap()
+    let library = std::env::var_os("ORT_DYLIB_PATH")
+        .expect("ORT_DYLIB_PATH must name the ONNX Runtime library; `make test` sets it");
+    let environment = ENVIRONMENT.get_or_init(|| ort::init_from(library).unwrap().build().unwrap());
+    Session::builder(environment).unwrap().commit_from_memory(model).unwrap()
 }
 
 fn run(session: &mut Session, pixels: &[f32], width: usize, height: usize) -> (Vec<i64>, Vec<f32>) {
