@@ -20,7 +20,7 @@ impl RgbImage {
     /// # Errors
     /// As [`ImageView::rgb8`]: the fields are public and need not agree.
     pub fn view(&self) -> Result<ImageView<'_>, KernelError> {
-        let stride = self.width as usize * 3;
+        let stride = (self.width as usize).saturating_mul(3);
         ImageView::rgb8(self.width, self.height, Plane { bytes: &self.pixels, stride })
     }
 }

@@ -12,7 +12,6 @@ pub struct PreprocessPlan {
     spec: PreprocessSpec,
     levels: [[f32; 256]; 3],
     resize: BicubicResize,
-    row: Vec<u8>,
 }
 
 impl PreprocessPlan {
@@ -24,8 +23,7 @@ impl PreprocessPlan {
         spec.check()?;
         let levels = [spec.levels(0), spec.levels(1), spec.levels(2)];
         let resize = BicubicResize::new(spec.width, spec.height)?;
-        let row = vec![0; spec.width as usize];
-        Ok(PreprocessPlan { spec, levels, resize, row })
+        Ok(PreprocessPlan { spec, levels, resize })
     }
 
     /// The specification this plan runs.
@@ -50,16 +48,18 @@ impl PreprocessPlan {
     /// As [`PreprocessPlan::run`].
     pub fn run_into(&mut self, picture: &ImageView<'_>, values: &mut PixelValues) -> Result<(), KernelError> {
         (values.width, values.height) = (self.spec.width, self.spec.height);
-        let data = &mut values.data;
-        data.clear();
-        data.reserve_exact(3 * self.spec.width as usize * self.spec.height as usize);
-        let rows = self.resize.begin(picture);
-        for (channel, levels) in self.levels.iter().enumerate() {
-            for row in 0..rows.height() {
-                rows.read(channel, row, &mut self.row);
-                data.extend(self.row.iter().map(|&level| levels[usize::from(level)]));
+        let width = self.spec.width as usize;
+        let plane = width * self.spec.height as usize;
+        values.data.resize(3 * plane, 0.0);
+        let (levels, data) = (&self.levels, &mut values.data);
+        self.resize.run_rows(picture, |row, planes| {
+            for (channel, (bytes, levels)) in planes.iter().zip(levels).enumerate() {
+                let out = &mut data[channel * plane + row * width..][..width];
+                for (value, byte) in out.iter_mut().zip(*bytes) {
+                    *value = levels[usize::from(*byte)];
+                }
             }
-        }
+        });
         Ok(())
     }
 }

@@ -2,10 +2,11 @@
 
 use fearless_simd::Level;
 
-use super::pack::{TILE_BYTES, pack_rows, pack_strip};
+use super::pack::{TILE_BLOCKS, pack_rows, pack_strip};
 use super::rows::{ChromaTerms, RgbRows, interleave};
 use super::weights::WeightTable;
-use super::{LANES, Quads, lanes};
+use super::window::VerticalPass;
+use super::{LANES, Quads, STRIP_QUADS, lanes};
 use crate::error::KernelError;
 use crate::image_view::ImageView;
 use crate::preprocess::PreprocessSpec;
@@ -14,11 +15,10 @@ use crate::rgb_image::RgbImage;
 /// Resizes pictures to one size exactly as Pillow 13.0 does it with `resample=BICUBIC`.
 ///
 /// Weights and scratch memory belong to the last source size and are reused while pictures keep it. Scratch is
-/// about three bytes for each source pixel or less (for a picture of few rows or columns: of the picture
-/// rounded up to 16 of them).
+/// some dozens of source rows and never more than a few times the picture (sides rounded up to 64).
 #[derive(Debug)]
 pub struct BicubicResize {
-    level: Level,
+    pub(super) level: Level,
     width: u32,
     height: u32,
     passes: Option<Passes>,
@@ -29,17 +29,17 @@ pub struct BicubicResize {
 struct Passes {
     source: (u32, u32),
     /// The vertical pass, where it is to be first.
-    first: Option<(WeightTable, Vec<Quads>)>,
+    first: Option<TallPass>,
     horizontal: WeightTable,
     /// The vertical pass after the horizontal one; copies where it was first.
-    vertical: WeightTable,
+    vertical: VerticalPass,
     terms: ChromaTerms,
-    /// Sixteen rows of planar RGB, `row_bytes` a plane.
-    planes: Vec<u8>,
-    row_bytes: usize,
+    /// Sixteen rows of planar RGB, each plane of a row `plane_blocks` long: whole tiles for packing.
+    planes: Vec<[u8; LANES]>,
+    plane_blocks: usize,
     strip: Vec<Quads>,
-    /// Result of the horizontal pass: `columns[(row / 4 * 3 + channel) * blocks + x / 16]`.
-    columns: Vec<Quads>,
+    /// One row of the result, three planes.
+    row: Vec<[u8; LANES]>,
 }
 
 impl BicubicResize {
@@ -57,138 +57,136 @@ impl BicubicResize {
 
     /// The resized picture.
     pub fn run(&mut self, picture: &ImageView<'_>) -> RgbImage {
-        let rows = self.begin(picture);
-        let width = rows.width();
-        let mut planes = vec![0; 3 * width];
-        let mut pixels = vec![0; 3 * width * rows.height()];
-        for (row, packed) in pixels.chunks_exact_mut(3 * width).enumerate() {
-            for (channel, plane) in planes.chunks_exact_mut(width).enumerate() {
-                rows.read(channel, row, plane);
-            }
-            let (red, rest) = planes.split_at(width);
-            let (green, blue) = rest.split_at(width);
-            interleave(rows.level, [red, green, blue], packed);
-        }
-        RgbImage { width: self.width, height: self.height, pixels }
+        let mut resized = RgbImage { width: 0, height: 0, pixels: Vec::new() };
+        self.run_into(picture, &mut resized);
+        resized
     }
 
-    /// Runs everything but the last pass; its rows are then computed as they are asked for.
-    pub(crate) fn begin(&mut self, picture: &ImageView<'_>) -> ResizedRows<'_> {
+    /// As [`BicubicResize::run`], into `resized`, whose memory is reused whatever it held.
+    pub fn run_into(&mut self, picture: &ImageView<'_>, resized: &mut RgbImage) {
+        let (level, row_bytes) = (self.level, 3 * self.width as usize);
+        (resized.width, resized.height) = (self.width, self.height);
+        let pixels = &mut resized.pixels;
+        pixels.resize(row_bytes * self.height as usize, 0);
+        self.run_rows(picture, |row, planes| {
+            interleave(level, planes, &mut pixels[row * row_bytes..][..row_bytes]);
+        });
+    }
+
+    /// Gives each row of the resized picture to `sink`, from the top, as planes of red, green and blue.
+    pub(crate) fn run_rows(&mut self, picture: &ImageView<'_>, sink: impl FnMut(usize, [&[u8]; 3])) {
         let source = (picture.width(), picture.height());
         let passes = match self.passes.take() {
             Some(passes) if passes.source == source => passes,
             _ => Passes::new(source, (self.width, self.height)),
         };
-        let passes = self.passes.insert(passes);
-        passes.fill(picture, self.level);
-        ResizedRows { passes, level: self.level }
+        self.passes.insert(passes).run(picture, self.level, sink);
     }
-}
-
-/// The rows of a resized picture.
-pub(crate) struct ResizedRows<'a> {
-    passes: &'a Passes,
-    level: Level,
-}
-
-impl ResizedRows<'_> {
-    pub(crate) fn width(&self) -> usize {
-        self.passes.horizontal.target()
-    }
-
-    pub(crate) fn height(&self) -> usize {
-        self.passes.vertical.target()
-    }
-
-    /// Writes one channel of one row; `out` is [`Self::width`] long.
-    pub(crate) fn read(&self, channel: usize, row: usize, out: &mut [u8]) {
-        vertical_row(self.level, &self.passes.vertical, &self.passes.columns, channel, row, out);
-    }
-}
-
-/// One channel of row `row` of the vertical pass over `columns`, as wide as `out`.
-fn vertical_row(
-    level: Level,
-    table: &WeightTable,
-    columns: &[Quads],
-    channel: usize,
-    row: usize,
-    out: &mut [u8],
-) {
-    let blocks = out.len().div_ceil(LANES);
-    let (quad, weights) = table.taps(row);
-    lanes::vertical(level, &columns[(quad * 3 + channel) * blocks..], 3 * blocks, weights, out);
 }
 
 impl Passes {
     fn new(source: (u32, u32), target: (u32, u32)) -> Self {
         let (width, height) = (source.0 as usize, source.1 as usize);
         let (target_width, target_height) = (target.0 as usize, target.1 as usize);
-        let quads = |rows: usize, columns: usize| rows.div_ceil(4) * 3 * columns.div_ceil(LANES);
         let (first, rows) = if vertical_first(source, target) {
-            let table = WeightTable::new(height, target_height);
-            (Some((table, vec![[0; LANES]; quads(height, width)])), target_height)
+            (Some(TallPass::new(WeightTable::new(height, target_height), width)), target_height)
         } else {
             (None, height)
         };
-        let row_bytes = width.next_multiple_of(TILE_BYTES);
+        let plane_blocks = width.div_ceil(LANES).next_multiple_of(TILE_BLOCKS);
         Passes {
             source,
             first,
             horizontal: WeightTable::new(width, target_width),
-            vertical: WeightTable::new(rows, target_height),
+            vertical: VerticalPass::new(WeightTable::new(rows, target_height), target_width, STRIP_QUADS),
             terms: ChromaTerms::default(),
-            planes: vec![0; LANES * 3 * row_bytes],
-            row_bytes,
-            strip: vec![[0; LANES]; row_bytes / 4 * 3],
-            columns: vec![[0; LANES]; quads(rows, target_width)],
+            planes: vec![[0; LANES]; LANES * 3 * plane_blocks],
+            plane_blocks,
+            strip: vec![[0; LANES]; plane_blocks * LANES / 4 * 3],
+            row: vec![[0; LANES]; 3 * target_width.div_ceil(LANES)],
         }
     }
 
-    /// Runs the passes over `picture` up to the last vertical one.
-    fn fill(&mut self, picture: &ImageView<'_>, level: Level) {
-        let mut rows = RgbRows::new(picture, &mut self.terms, level);
-        let (width, row_bytes) = (picture.width() as usize, self.row_bytes);
-        let rows_of = |planes: &mut [u8], row: usize, read: &mut dyn FnMut(usize, [&mut [u8]; 3])| {
-            let (red, rest) = planes.split_at_mut(row_bytes);
-            let (green, blue) = rest.split_at_mut(row_bytes);
-            read(row, [&mut red[..width], &mut green[..width], &mut blue[..width]]);
-        };
-        if let Some((table, columns)) = &mut self.first {
-            let blocks = width.div_ceil(LANES);
-            for (quad, columns) in columns.chunks_exact_mut(3 * blocks).enumerate() {
-                let height = table.source();
-                for (row, planes) in
-                    (4 * quad..height.min(4 * quad + 4)).zip(self.planes.chunks_exact_mut(3 * row_bytes))
-                {
-                    rows_of(planes, row, &mut |row, out| rows.read(row, out));
-                }
-                for (channel, columns) in columns.chunks_exact_mut(blocks).enumerate() {
-                    let row = |row: usize| &self.planes[(row * 3 + channel) * row_bytes..][..row_bytes];
-                    pack_rows(level, [row(0), row(1), row(2), row(3)], columns);
-                }
-            }
+    /// Pulls the rows of the result one by one; each pass pulls what it needs from the one before.
+    fn run(&mut self, picture: &ImageView<'_>, level: Level, mut sink: impl FnMut(usize, [&[u8]; 3])) {
+        let Passes { first, horizontal, vertical, terms, planes, strip, row, .. } = self;
+        let plane_len = 3 * self.plane_blocks;
+        let mut rows = RgbRows::new(picture, terms, level);
+        vertical.restart();
+        if let Some(first) = first {
+            first.pass.restart();
         }
-        let mut read = |row: usize, out: [&mut [u8]; 3]| match &self.first {
-            None => rows.read(row, out),
-            Some((table, columns)) => out
-                .into_iter()
-                .enumerate()
-                .for_each(|(channel, out)| vertical_row(level, table, columns, channel, row, out)),
-        };
-        let blocks = self.horizontal.target().div_ceil(LANES);
-        let height = self.vertical.source();
-        for (strip, columns) in self.columns.chunks_mut(LANES / 4 * 3 * blocks).enumerate() {
-            let start = strip * LANES;
-            for (row, planes) in
-                (start..height.min(start + LANES)).zip(self.planes.chunks_exact_mut(3 * row_bytes))
-            {
-                rows_of(planes, row, &mut read);
-            }
-            pack_strip(level, &self.planes, row_bytes, &mut self.strip);
-            lanes::horizontal(level, &self.strip, &self.horizontal, columns);
+        let height = vertical.source();
+        for y in 0..vertical.target() {
+            vertical.row(level, y, row, |quad, columns| {
+                let strip_rows = 4 * quad..height.min(4 * quad + LANES);
+                for (y, planes) in strip_rows.zip(planes.chunks_exact_mut(plane_len)) {
+                    match first {
+                        None => rows.read(y, thirds_mut(planes)),
+                        Some(first) => {
+                            let from = first.row(level, y, &mut rows);
+                            for (to, from) in thirds_mut(planes).into_iter().zip(from) {
+                                to[..from.len()].copy_from_slice(from);
+                            }
+                        }
+                    }
+                }
+                pack_strip(level, planes, strip);
+                lanes::horizontal(level, strip, horizontal, columns);
+            });
+            sink(y, thirds(row).map(|plane| &plane[..horizontal.target()]));
         }
     }
+}
+
+/// A vertical pass straight over the picture, as wide as the picture.
+#[derive(Debug)]
+struct TallPass {
+    pass: VerticalPass,
+    /// Four source rows, three planes each.
+    quad: [Vec<[u8; LANES]>; 4],
+    /// One row of the result, three planes.
+    row: Vec<[u8; LANES]>,
+}
+
+impl TallPass {
+    fn new(table: WeightTable, width: usize) -> Self {
+        let row = vec![[0; LANES]; 3 * width.div_ceil(LANES)];
+        TallPass { pass: VerticalPass::new(table, width, 1), quad: [(); 4].map(|()| row.clone()), row }
+    }
+
+    /// Row `y` of the result, planes of whole blocks. Rows are to be asked for in order.
+    fn row(&mut self, level: Level, y: usize, rows: &mut RgbRows<'_>) -> [&[u8]; 3] {
+        let TallPass { pass, quad, row } = self;
+        let (height, blocks) = (pass.source(), row.len() / 3);
+        pass.row(level, y, row, |number, columns| {
+            for (y, planes) in (4 * number..height.min(4 * number + 4)).zip(quad.iter_mut()) {
+                rows.read(y, thirds_mut(planes));
+            }
+            for (channel, columns) in columns.chunks_exact_mut(blocks).enumerate() {
+                pack_rows(
+                    level,
+                    quad.each_ref().map(|planes| &planes[channel * blocks..][..blocks]),
+                    columns,
+                );
+            }
+        });
+        thirds(row)
+    }
+}
+
+/// The red, green and blue planes of one row.
+fn thirds(planes: &[[u8; LANES]]) -> [&[u8]; 3] {
+    let blocks = planes.len() / 3;
+    [0, 1, 2].map(|channel| planes[channel * blocks..][..blocks].as_flattened())
+}
+
+/// The red, green and blue planes of one row.
+fn thirds_mut(planes: &mut [[u8; LANES]]) -> [&mut [u8]; 3] {
+    let blocks = planes.len() / 3;
+    let (red, rest) = planes.split_at_mut(blocks);
+    let (green, blue) = rest.split_at_mut(blocks);
+    [red.as_flattened_mut(), green.as_flattened_mut(), blue.as_flattened_mut()]
 }
 
 /// Which pass Pillow runs first. Before 13.0 it was always the horizontal one; since then it is the vertical one

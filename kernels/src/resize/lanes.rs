@@ -3,14 +3,14 @@
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::weights::{QuadWeights, WEIGHT_BITS, WeightTable};
-use super::{LANES, Quads};
+use super::{LANES, Quads, STRIP_QUADS};
 
 /// The first pass of one strip of 16 rows.
 ///
 /// `strip[quad * 3 + channel]` holds four neighbouring columns of the strip's 16 rows. For every output column
 /// `x` and channel, rows `4 * k .. 4 * k + 4` of the result become lane `x % 16` of
 /// `out[(k * 3 + channel) * blocks + x / 16]`, `blocks` being `ceil(target width / 16)`: the quads of the second
-/// pass. `out` may end early, at a multiple of `3 * blocks`.
+/// pass.
 pub(crate) fn horizontal(level: Level, strip: &[Quads], table: &WeightTable, out: &mut [Quads]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx512) = level.as_avx512() {
@@ -19,8 +19,14 @@ pub(crate) fn horizontal(level: Level, strip: &[Quads], table: &WeightTable, out
     dispatch!(level, simd => portable_horizontal(simd, strip, table, out));
 }
 
-/// One row of the second pass: `out[16 * b + l]` is the weighted sum down lane `l` of `column[b + i * step]`.
-pub(crate) fn vertical(level: Level, column: &[Quads], step: usize, weights: &[QuadWeights], out: &mut [u8]) {
+/// One row of the second pass: `out[b][l]` is the weighted sum down lane `l` of `column[b + i * step]`.
+pub(crate) fn vertical(
+    level: Level,
+    column: &[Quads],
+    step: usize,
+    weights: &[QuadWeights],
+    out: &mut [[u8; LANES]],
+) {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx512) = level.as_avx512() {
         return avx512_vertical(avx512, column, step, weights, out);
@@ -34,7 +40,13 @@ fn portable_horizontal<S: Simd>(_: S, strip: &[Quads], table: &WeightTable, out:
 }
 
 #[inline(always)]
-fn portable_vertical<S: Simd>(_: S, column: &[Quads], step: usize, weights: &[QuadWeights], out: &mut [u8]) {
+fn portable_vertical<S: Simd>(
+    _: S,
+    column: &[Quads],
+    step: usize,
+    weights: &[QuadWeights],
+    out: &mut [[u8; LANES]],
+) {
     vertical_with(column, step, weights, out, portable_levels);
 }
 
@@ -46,12 +58,17 @@ fn horizontal_with(
     levels: impl Fn(&[Quads], usize, &[QuadWeights]) -> [u8; LANES],
 ) {
     let blocks = table.target().div_ceil(LANES);
-    for x in 0..table.target() {
-        let (quad, weights) = table.taps(x);
+    for block in 0..blocks {
+        let columns = block * LANES..table.target().min(block * LANES + LANES);
         for channel in 0..3 {
-            let rows = levels(&strip[quad * 3 + channel..], 3, weights);
-            for (words, rows) in out.chunks_exact_mut(3 * blocks).zip(rows.as_chunks::<4>().0) {
-                words[channel * blocks + x / LANES][x % LANES] = u32::from_le_bytes(*rows);
+            let mut rows = [[0; LANES]; LANES];
+            for (x, rows) in columns.clone().zip(&mut rows) {
+                let (quad, weights) = table.taps(x);
+                *rows = levels(&strip[quad * 3 + channel..], 3, weights);
+            }
+            for (k, words) in out.chunks_exact_mut(3 * blocks).take(STRIP_QUADS).enumerate() {
+                words[channel * blocks + block] =
+                    std::array::from_fn(|x| u32::from_le_bytes(rows[x].as_chunks::<4>().0[k]));
             }
         }
     }
@@ -62,12 +79,11 @@ fn vertical_with(
     column: &[Quads],
     step: usize,
     weights: &[QuadWeights],
-    out: &mut [u8],
+    out: &mut [[u8; LANES]],
     levels: impl Fn(&[Quads], usize, &[QuadWeights]) -> [u8; LANES],
 ) {
-    for (block, out) in out.chunks_mut(LANES).enumerate() {
-        let levels = levels(&column[block..], step, weights);
-        out.copy_from_slice(&levels[..out.len()]);
+    for (block, out) in out.iter_mut().enumerate() {
+        *out = levels(&column[block..], step, weights);
     }
 }
 
@@ -78,8 +94,8 @@ fn vertical_with(
 #[inline(always)]
 fn portable_levels(quads: &[Quads], step: usize, weights: &[QuadWeights]) -> [u8; LANES] {
     let mut sums = [1i32 << (WEIGHT_BITS - 1); LANES];
-    for (quads, weights) in quads.chunks(step).zip(weights) {
-        for (sum, quad) in sums.iter_mut().zip(quads[0]) {
+    for (i, weights) in weights.iter().enumerate() {
+        for (sum, quad) in sums.iter_mut().zip(quads[i * step]) {
             for (j, tap) in weights.taps.iter().enumerate() {
                 *sum = sum.wrapping_add(((quad >> (8 * j) & 0xff) as i32).wrapping_mul(*tap));
             }
@@ -105,8 +121,8 @@ mod x86 {
         ($token:ident) => {
             |quads: &[Quads], step: usize, weights: &[QuadWeights]| -> [u8; LANES] {
                 let mut sums = [_mm512_setzero_si512(); 3];
-                for (quads, weights) in quads.chunks(step).zip(weights) {
-                    let quad: __m512i = u32x16::from_slice($token, &quads[0]).into();
+                for (i, weights) in weights.iter().enumerate() {
+                    let quad: __m512i = u32x16::from_slice($token, &quads[i * step]).into();
                     for (sum, digit) in sums.iter_mut().zip(weights.digits) {
                         *sum = _mm512_dpbusd_epi32(*sum, quad, _mm512_set1_epi32(digit));
                     }
@@ -140,7 +156,7 @@ mod x86 {
             column: &[Quads],
             step: usize,
             weights: &[QuadWeights],
-            out: &mut [u8],
+            out: &mut [[u8; LANES]],
         ) {
             vertical_with(column, step, weights, out, vnni_levels!(avx512));
         }

@@ -13,6 +13,7 @@ mod lanes;
 mod pack;
 mod rows;
 mod weights;
+mod window;
 
 pub use bicubic::BicubicResize;
 pub(crate) use rows::{ChromaTerms, RgbRows, interleave};
@@ -20,5 +21,11 @@ pub(crate) use rows::{ChromaTerms, RgbRows, interleave};
 /// Outputs summed side by side.
 pub(crate) const LANES: usize = 16;
 
+/// Source quads of the vertical pass that one strip of 16 rows becomes.
+pub(crate) const STRIP_QUADS: usize = LANES / 4;
+
 /// For each lane four neighbouring samples, the first in the lowest byte.
 pub(crate) type Quads = [u32; LANES];
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,8 @@ impl<'a> RgbRows<'a> {
         RgbRows { level, width, pixels: picture.pixels(), terms, chroma_row: None }
     }
 
-    /// Writes row `row` of the picture; each slice of `out` is as long as the picture is wide.
+    /// Writes row `row` of the picture; each slice of `out` is at least as long as the picture is wide, and left
+    /// alone beyond.
     pub(crate) fn read(&mut self, row: usize, out: [&mut [u8]; 3]) {
         let (level, width) = (self.level, self.width);
         let chroma_width = width.div_ceil(2);
@@ -65,8 +66,19 @@ impl<'a> RgbRows<'a> {
 
 #[inline(always)]
 fn split<S: Simd>(_: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
-    for (((pixel, red), green), blue) in packed.as_chunks::<3>().0.iter().zip(red).zip(green).zip(blue) {
-        [*red, *green, *blue] = *pixel;
+    // Whole vectors first: indices known to the compiler become shuffles.
+    const PIXELS: usize = 16;
+    let whole = packed.len() / (3 * PIXELS);
+    let outs = red.as_chunks_mut().0.iter_mut().zip(green.as_chunks_mut().0).zip(blue.as_chunks_mut().0);
+    for (pixels, ((red, green), blue)) in packed.as_chunks::<{ 3 * PIXELS }>().0.iter().zip(outs) {
+        *red = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x]);
+        *green = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 1]);
+        *blue = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 2]);
+    }
+    let rest = packed[whole * 3 * PIXELS..].as_chunks::<3>().0;
+    for (x, pixel) in rest.iter().enumerate() {
+        let x = whole * PIXELS + x;
+        [red[x], green[x], blue[x]] = *pixel;
     }
 }
 
