@@ -3,7 +3,8 @@
     python make_text_goldens.py --original PATH/processing_florence2.py
 
 Pinned: transformers 5.23.0, torch 2.15.0. The original parser is `processing_florence2.py` of
-microsoft/Florence-2-large (state of 2024-11-15, with scores; MIT, Microsoft), which is not part of this repository.
+microsoft/Florence-2-large (state of 2024-11-15 or later, with scores; MIT, Microsoft), which is not part of this
+repository. The stored output was made with the copy in the public mirror thomas-roth/Florence-2-large, commit 2ce7cd7.
 
 Each task gets sequences that follow its grammar and sequences that break it. For each the file holds
   ids       the whole sequence, decoder start included
