@@ -14,7 +14,6 @@ use belvedere_models::engine::Pixels;
 use crate::config::ModelSettings;
 use crate::demonstration;
 use crate::messages::TimingMs;
-use crate::preprocessor::{self, PreprocessorError};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +24,6 @@ pub enum AnalysisError {
     /// The checkpoint, the engine or the prompt is at fault, or the call was cancelled.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The checkpoint does not say what pictures it wants.
-    #[error(transparent)]
-    Preprocessor(#[from] PreprocessorError),
     /// The demonstration checkpoint cannot be written.
     #[error("the demonstration checkpoint cannot be written to {}: {reason}", dir.display())]
     Demonstration {
@@ -98,7 +94,7 @@ impl Analyst {
         };
         let checkpoint = Checkpoint::open(&dir)?;
         let tokenizer = tokenizer(&dir, &checkpoint)?;
-        let spec = preprocessor::read(&dir)?;
+        let spec = checkpoint.preprocess_spec().clone();
         let options = LoadOptions {
             width: spec.width,
             height: spec.height,

@@ -12,7 +12,6 @@ pub mod logging;
 pub mod messages;
 pub mod mqtt;
 pub mod picture;
-pub mod preprocessor;
 pub mod process;
 #[cfg(feature = "demo")]
 pub mod test_camera;

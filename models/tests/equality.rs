@@ -77,6 +77,16 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
         let data = pixels(name, (width, height));
         let pixels = Pixels { width: width as usize, height: height as usize, data: &data };
         let (features, _) = model.encode_image(pixels, &cancel).expect("features");
+        if let Some(values) = features.storage::<Vec<f32>>() {
+            for sample in array(&picture["features"], "samples") {
+                let at = sample[0].as_u64().expect("a row") as usize * features.dim
+                    + sample[1].as_u64().expect("a column") as usize;
+                let expected = sample[2].as_f64().expect("a value");
+                if (f64::from(values[at]) - expected).abs() > 1e-3 {
+                    wrong.push(format!("{} {name}: feature {at} is {}, expected {expected}", shape["name"], values[at]));
+                }
+            }
+        }
         let runs = array(picture, "runs");
         let prompts: Vec<Vec<u32>> = runs.iter().map(|run| ids(&run["prompt_ids"])).collect();
         for (key, beams) in [("greedy", 1), ("beams", 3)] {

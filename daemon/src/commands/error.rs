@@ -9,7 +9,6 @@ use crate::config::Problems;
 use crate::exit::Exit;
 use crate::mqtt::MqttError;
 use crate::picture::PictureError;
-use crate::preprocessor::PreprocessorError;
 use crate::watch::WatchError;
 
 /// Why a command failed. What it was about stands in the cause.
@@ -82,12 +81,6 @@ impl CommandError {
 
 impl From<ModelError> for CommandError {
     fn from(error: ModelError) -> CommandError {
-        AnalysisError::from(error).into()
-    }
-}
-
-impl From<PreprocessorError> for CommandError {
-    fn from(error: PreprocessorError) -> CommandError {
         AnalysisError::from(error).into()
     }
 }

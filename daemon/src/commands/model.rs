@@ -9,10 +9,10 @@ use belvedere_models::graph::{GraphOptions, Graphs};
 use serde::Serialize;
 
 use super::CommandError;
+use crate::analyst;
 use crate::cli::{ModelCommand, OutputFormat};
 use crate::exit::Exit;
 use crate::messages::to_json;
-use crate::{analyst, preprocessor};
 
 /// What the process takes beside weights and activations: the runtime, GStreamer, the tokenizer.
 const PROCESS_BYTES: u64 = 200 << 20;
@@ -33,7 +33,7 @@ pub(super) fn model(command: &ModelCommand) -> Result<Exit, CommandError> {
 
 fn export(model: &Path, out: &Path) -> Result<(), CommandError> {
     let checkpoint = Checkpoint::open(model)?;
-    let spec = preprocessor::read(model)?;
+    let spec = checkpoint.preprocess_spec();
     let config = checkpoint.config();
     let options = GraphOptions::new(config, &checkpoint, spec.width, spec.height);
     Graphs::new(config, options)?.export(out, &checkpoint)?;
@@ -91,7 +91,7 @@ impl Info {
         let checkpoint = Checkpoint::open(dir)?;
         let tokenizer = analyst::tokenizer(dir, &checkpoint)?;
         let config = checkpoint.config();
-        let spec = preprocessor::read(dir)?;
+        let spec = checkpoint.preprocess_spec();
         let image_tokens = config.image_tokens(spec.width, spec.height)?;
         let parameters = checkpoint.parameters();
         let names = checkpoint.tensor_names();

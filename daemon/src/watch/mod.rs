@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use belvedere_models::CancelToken;
-use belvedere_pipelines::{Camera, CameraHandle, CameraStatus, PipelineError, Scheduler};
+use belvedere_pipelines::{Camera, CameraHandle, CameraStatus, FailureKind, PipelineError, Scheduler};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -236,8 +236,10 @@ async fn publish_status(
                 outbox.set_state(topic.clone(), "online");
             }
             CameraStatus::Offline { reason } => {
-                // Each new try says its reason; the same one again is no news.
-                if last_logged.as_ref() != Some(&now) {
+                // Before the first try and after the end there is nothing to warn of, and the same
+                // reason again is no news.
+                let expected = matches!(reason.kind, FailureKind::NotYetConnected | FailureKind::Stopped);
+                if !expected && last_logged.as_ref() != Some(&now) {
                     tracing::warn!(camera, %reason, "camera offline");
                 }
                 outbox.set_state(topic.clone(), "offline");

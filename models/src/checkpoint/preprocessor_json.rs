@@ -36,7 +36,8 @@ pub(super) fn read(dir: &Path) -> Result<PreprocessSpec, ModelError> {
         return Ok(spec);
     }
     let raw: RawPreprocessor = read_json(&path)?;
-    let bad = |key: &str, reason: String| ModelError::Config { path: path.clone(), key: key.to_owned(), reason };
+    let bad =
+        |key: &str, reason: String| ModelError::Config { path: path.clone(), key: key.to_owned(), reason };
     for (key, value, supported) in [
         ("do_resize", raw.do_resize, true),
         ("do_rescale", raw.do_rescale, true),

@@ -11,10 +11,12 @@
 //!    Every other element is `(2 * (z >> 56) - 255) / 256 * 2^e`: 256 equal steps inside `±2^e`. For a bias `e` = -3.
 //!    For the image position tables `e` = 0. For other weights with `n` inputs, `e` is the largest whole number with
 //!    `4^e * n <= 6 * g`, about a variance of `g / n`.
-//! 4. `g` is 1/16 for depthwise convolutions, of which 48 follow each other; 1/4 for the tower's `qkv`, so that channel
-//!    attention over tens of thousands of tokens does not turn rounding into noise; 4 for the embedding and the
-//!    positions, which sets the logits apart; else 1. With these, f32 and f64 give logits equal to 5e-7 of their
-//!    spread, and another picture moves them by a fifth of it.
+//! 4. `g` is 1/16 for depthwise convolutions and for what the text model's self-attention and feed-forward parts add
+//!    to the residual stream, 1/4 for what cross attention adds: none of them drowns what came before. It is 1/4 for
+//!    the tower's `qkv`, so that channel attention over tens of thousands of tokens does not turn rounding into noise;
+//!    4 for the embedding (logits far apart) and for queries and keys of the cross attention (sharp enough for the
+//!    picture to matter); else 1. With these, f32 and f64 agree on the logits to 1e-5 of their spread, and another
+//!    picture moves them by a sixth to a third of it.
 //! 5. Row 2 of the embedding, `</s>`, is doubled, so that sequences end at different lengths.
 //!
 //! Every value has at most eight significant bits: F32, F16 and BF16 files hold the same model, without rounding.
@@ -76,12 +78,15 @@ fn exponent(spec: &TensorSpec) -> i32 {
 }
 
 fn gain_squared(name: &str) -> f64 {
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     if name.contains(".conv1.") || name.contains(".conv2.") {
         0.0625
-    } else if name.ends_with(".qkv.weight") {
+    } else if ends(&[".qkv.weight", "encoder_attn.out_proj.weight"]) {
         0.25
-    } else if name.ends_with("shared.weight") || name.ends_with("embed_positions.weight") {
+    } else if ends(&["shared.weight", "encoder_attn.q_proj.weight", "encoder_attn.k_proj.weight"]) {
         4.0
+    } else if ends(&["self_attn.out_proj.weight"]) || (name.contains(".layers.") && ends(&["fc2.weight"])) {
+        0.0625
     } else {
         1.0
     }

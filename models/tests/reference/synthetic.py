@@ -33,8 +33,12 @@ def gain_squared(name: str) -> float:
         return 0.0625
     if name.endswith(".qkv.weight"):
         return 0.25
-    if name.endswith(("shared.weight", "embed_positions.weight")):
+    if name.endswith(("shared.weight", "encoder_attn.q_proj.weight", "encoder_attn.k_proj.weight")):
         return 4.0
+    if name.endswith("encoder_attn.out_proj.weight"):
+        return 0.25
+    if name.endswith("self_attn.out_proj.weight") or (".layers." in name and name.endswith("fc2.weight")):
+        return 0.0625
     return 1.0
 
 
@@ -78,14 +82,18 @@ VECTORS = [
     ("model.vision_tower.convs.0.conv.weight", (128, 3, 7, 7), 0, 4),
     ("model.vision_tower.blocks.0.0.spatial_block.conv1.weight", (128, 1, 3, 3), 0, 4),
     ("model.vision_tower.blocks.0.0.spatial_block.window_attn.qkv.weight", (384, 128), 1, 4),
-    ("model.language_model.encoder.layers.0.self_attn.q_proj.weight", (768, 768), 0, 4),
+    ("model.language_model.decoder.layers.0.encoder_attn.q_proj.weight", (768, 768), 0, 4),
+    ("model.language_model.encoder.layers.0.self_attn.out_proj.weight", (768, 768), 0, 4),
+    ("model.language_model.decoder.layers.0.encoder_attn.out_proj.weight", (768, 768), 0, 4),
+    ("model.language_model.decoder.layers.0.fc2.weight", (768, 3072), 0, 4),
+    ("model.vision_tower.blocks.0.0.spatial_block.ffn.fc2.weight", (128, 512), 0, 4),
     ("model.language_model.encoder.layers.0.fc1.bias", (3072,), 2**63 + 1, 4),
     ("model.multi_modal_projector.image_position_embed.row_embeddings.weight", (50, 64), 0, 4),
 ]
 
 if __name__ == "__main__":
     print("// Written by tests/reference/synthetic.py: name, shape, salt, last elements.")
-    print("#[rustfmt::skip]\n#[allow(clippy::unreadable_literal)]")
+    print("#[rustfmt::skip]\n#[allow(clippy::excessive_precision)]")
     print("const VECTORS: &[(&str, &[usize], u64, &[f32])] = &[")
     for name, shape, salt, count in VECTORS:
         values = ", ".join(str(float(value)) for value in tensor(name, shape, salt).reshape(-1)[-count:])
