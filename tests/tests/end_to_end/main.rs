@@ -4,6 +4,7 @@ mod bad_checkpoints;
 mod bad_configuration;
 mod bad_images;
 mod demo;
+mod exported_graphs;
 mod recovery;
 mod scene;
 mod secrets;
