@@ -15,6 +15,8 @@ pub(crate) fn horizontal(level: Level, strip: &[Quads], table: &WeightTable, out
     #[cfg(target_arch = "x86_64")]
     if let Some(avx512) = level.as_avx512() {
         return avx512_horizontal(avx512, strip, table, out);
+    } else if let Some(avx2) = level.as_avx2() {
+        return avx2_horizontal(avx2, strip, table, out);
     }
     dispatch!(level, simd => portable_horizontal(simd, strip, table, out));
 }
@@ -30,6 +32,8 @@ pub(crate) fn vertical(
     #[cfg(target_arch = "x86_64")]
     if let Some(avx512) = level.as_avx512() {
         return avx512_vertical(avx512, column, step, weights, out);
+    } else if let Some(avx2) = level.as_avx2() {
+        return avx2_vertical(avx2, column, step, weights, out);
     }
     dispatch!(level, simd => portable_vertical(simd, column, step, weights, out));
 }
@@ -105,13 +109,13 @@ fn portable_levels(quads: &[Quads], step: usize, weights: &[QuadWeights]) -> [u8
 }
 
 #[cfg(target_arch = "x86_64")]
-use x86::{avx512_horizontal, avx512_vertical};
+use x86::{avx2_horizontal, avx2_vertical, avx512_horizontal, avx512_vertical};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use core::arch::x86_64::*;
 
-    use fearless_simd::{kernel, prelude::*, u8x16, u32x16};
+    use fearless_simd::{kernel, prelude::*, u8x16, u32x8, u32x16};
 
     use super::*;
 
@@ -159,6 +163,66 @@ mod x86 {
             out: &mut [[u8; LANES]],
         ) {
             vertical_with(column, step, weights, out, vnni_levels!(avx512));
+        }
+    );
+
+    // `vpmaddwd` adds two products of 16-bit numbers: one for each half of a pair of weights.
+    macro_rules! madd_levels {
+        ($token:ident) => {
+            |quads: &[Quads], step: usize, weights: &[QuadWeights]| -> [u8; LANES] {
+                let bytes = _mm256_set1_epi32(0x00ff_00ff);
+                let mut low = [_mm256_setzero_si256(); 2];
+                let mut high = [_mm256_setzero_si256(); 2];
+                for (i, weights) in weights.iter().enumerate() {
+                    let [low_02, low_13, high_02, high_13] =
+                        weights.pairs.map(|pair| _mm256_set1_epi32(pair));
+                    for (half, quad) in quads[i * step].as_chunks::<8>().0.iter().enumerate() {
+                        let quad: __m256i = u32x8::from_slice($token, quad).into();
+                        let (even, odd) = (
+                            _mm256_and_si256(quad, bytes),
+                            _mm256_and_si256(_mm256_srli_epi32::<8>(quad), bytes),
+                        );
+                        let sum =
+                            _mm256_add_epi32(_mm256_madd_epi16(even, low_02), _mm256_madd_epi16(odd, low_13));
+                        low[half] = _mm256_add_epi32(low[half], sum);
+                        let sum = _mm256_add_epi32(
+                            _mm256_madd_epi16(even, high_02),
+                            _mm256_madd_epi16(odd, high_13),
+                        );
+                        high[half] = _mm256_add_epi32(high[half], sum);
+                    }
+                }
+                let rounding = _mm256_set1_epi32(1 << (WEIGHT_BITS - 1));
+                let level = |half: usize| {
+                    let low = _mm256_add_epi32(low[half], rounding);
+                    let sum = _mm256_add_epi32(_mm256_slli_epi32::<12>(high[half]), low);
+                    _mm256_srai_epi32::<{ WEIGHT_BITS as i32 }>(sum)
+                };
+                // Narrowing interleaves 128-bit halves; the permutation puts them in order. Its saturations
+                // are the clamp.
+                let words = _mm256_permute4x64_epi64::<0xd8>(_mm256_packs_epi32(level(0), level(1)));
+                let (first, second) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+                let level: u8x16<_> = _mm_packus_epi16(first, second).simd_into($token);
+                level.into()
+            }
+        };
+    }
+
+    kernel!(
+        pub(super) fn avx2_horizontal(avx2: Avx2, strip: &[Quads], table: &WeightTable, out: &mut [Quads]) {
+            horizontal_with(strip, table, out, madd_levels!(avx2));
+        }
+    );
+
+    kernel!(
+        pub(super) fn avx2_vertical(
+            avx2: Avx2,
+            column: &[Quads],
+            step: usize,
+            weights: &[QuadWeights],
+            out: &mut [[u8; LANES]],
+        ) {
+            vertical_with(column, step, weights, out, madd_levels!(avx2));
         }
     );
 }

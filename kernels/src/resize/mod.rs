@@ -5,8 +5,8 @@
 //! and splitting a weight into digits, change nothing.
 //!
 //! Both passes see the picture as [`Quads`]: 32-bit words of four samples that are neighbours *along the axis
-//! being summed*, 16 lanes of them *across* it. Four taps of 16 outputs are then one load, and (with AVX-512
-//! VNNI) three dot-product instructions.
+//! being summed*, 16 lanes of them *across* it. Four taps of 16 outputs are then one load, and
+//! three dot-product instructions with AVX-512 VNNI, or a few `vpmaddwd` with AVX2.
 
 mod bicubic;
 mod lanes;

@@ -5,6 +5,7 @@ pub(crate) const WEIGHT_BITS: u32 = 32 - 8 - 2;
 
 /// Four neighbouring taps, aligned to a multiple of four in the source; taps outside the filter are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86 kernels want split weights"))]
 pub(crate) struct QuadWeights {
     /// The weights, times 2^22.
     pub(crate) taps: [i32; 4],
@@ -12,6 +13,9 @@ pub(crate) struct QuadWeights {
     /// digit `d` of tap `j`. Three are enough: a tap stays under 1.2 * 2^22 (the largest, 1.125, where an
     /// enlargement's filter is cut in half by the picture's edge), three digits reach 1.98 * 2^22.
     pub(crate) digits: [i32; 3],
+    /// And as `high * 4096 + low`, two 16-bit numbers to a word (the earlier tap in the low half): low of taps 0
+    /// and 2, low of 1 and 3, high of 0 and 2, high of 1 and 3.
+    pub(crate) pairs: [i32; 4],
 }
 
 impl QuadWeights {
@@ -26,7 +30,11 @@ impl QuadWeights {
             }
             debug_assert_eq!(rest, 0, "the weight {tap} needs more than three digits");
         }
-        QuadWeights { taps, digits: digits.map(|digit| digit as i32) }
+        let pair = |first: i32, second: i32| (first & 0xffff) | (second << 16);
+        let [low, high] = [taps.map(|tap| tap & 0xfff), taps.map(|tap| tap >> 12)];
+        let pairs =
+            [pair(low[0], low[2]), pair(low[1], low[3]), pair(high[0], high[2]), pair(high[1], high[3])];
+        QuadWeights { taps, digits: digits.map(|digit| digit as i32), pairs }
     }
 }
 
