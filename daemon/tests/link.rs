@@ -9,7 +9,7 @@ use belvedere::broker::EmbeddedBroker;
 use belvedere::config::{Broker, MqttSettings, Secret};
 use belvedere::mqtt::{Link, LinkOptions, MqttCounters, Outbox};
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish, read};
+use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -68,7 +68,7 @@ impl Client {
     /// The next packet; `None` when the client has gone.
     async fn next(&mut self) -> Option<Packet> {
         loop {
-            if let Ok(packet) = read(&mut self.buffer, 1 << 20) {
+            if let Ok(packet) = Packet::read(&mut self.buffer, 1 << 20) {
                 return Some(packet);
             }
             let more = timeout(WITHIN, self.stream.read_buf(&mut self.buffer)).await.expect("silence");
