@@ -8,6 +8,8 @@ pub(crate) mod inventory;
 mod layout;
 mod preprocessor_json;
 mod safetensors_file;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use config::{FlorenceConfig, GenerationDefaults, Layout, TOKENIZER_ROWS, TextConfig, VisionConfig};

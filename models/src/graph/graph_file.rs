@@ -5,6 +5,8 @@ use std::path::Path;
 
 use prost::Message;
 
+#[cfg(test)]
+use super::onnx::FLOAT;
 use super::onnx::{
     DimensionProto, EXTERNAL, GraphProto, INT64, ModelProto, NodeProto, OperatorSetIdProto,
     StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -84,6 +86,21 @@ impl Graph {
 
     pub(super) fn nodes(&self) -> &[NodeProto] {
         &self.nodes
+    }
+
+    /// The model with its weights declared but not there.
+    #[cfg(test)]
+    pub(super) fn declared(&self) -> ModelProto {
+        self.model(self.weights.iter().map(declaration).collect())
+    }
+
+    /// The f32 constants of rank 0.
+    #[cfg(test)]
+    pub(super) fn scalars(&self) -> Vec<f32> {
+        let scalars =
+            self.constants.iter().filter(|tensor| tensor.dims.is_empty() && tensor.data_type == FLOAT);
+        let bytes = scalars.filter_map(|tensor| tensor.raw_data.as_deref()?.try_into().ok());
+        bytes.map(f32::from_le_bytes).collect()
     }
 
     /// The whole model in one piece of memory, weights included. For small models: ONNX files end at 2 GB.
