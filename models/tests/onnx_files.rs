@@ -1,5 +1,7 @@
 //! Exported graphs before the judges of the format: `onnx.checker` and ONNX Runtime, through Python.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 
