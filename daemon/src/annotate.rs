@@ -84,7 +84,7 @@ impl Canvas<'_> {
     fn dot(&mut self, x: f32, y: f32) {
         let half = (self.pen_px / 2) as i64;
         let pen = i64::from(self.pen_px);
-        self.fill(x as i64 - half, y as i64 - half, pen, pen, self.colour);
+        self.fill(pixel(x) - half, pixel(y) - half, pen, pen, self.colour);
     }
 
     fn fill(&mut self, x: i64, y: i64, width: i64, height: i64, colour: [u8; 3]) {
@@ -107,8 +107,8 @@ impl Canvas<'_> {
         let scale = i64::from(self.pen_px.div_ceil(2) + 1);
         let glyph = i64::from(GLYPH_PX) * scale;
         let (width, height) = (glyph * text.chars().count() as i64, glyph + 2 * scale);
-        let left = (x as i64).min(i64::from(self.picture.width) - width).max(0);
-        let top = (y as i64 - height).max(0);
+        let left = pixel(x).min(i64::from(self.picture.width) - width).max(0);
+        let top = (pixel(y) - height).max(0);
         self.fill(left, top, width, height, self.colour);
         for (index, character) in text.chars().enumerate() {
             let left = left + index as i64 * glyph;
@@ -120,6 +120,11 @@ impl Canvas<'_> {
             }
         }
     }
+}
+
+/// A coordinate as a whole pixel, kept where sums cannot overflow; NaN becomes 0.
+fn pixel(coordinate: f32) -> i64 {
+    coordinate.clamp(-1e6, 1e6) as i64
 }
 
 /// Rows from the top, the lowest bit on the left.
@@ -142,7 +147,7 @@ mod tests {
         RgbImage { width, height, pixels: vec![0; (width * height * 3) as usize] }
     }
 
-    fn pixel(picture: &RgbImage, x: u32, y: u32) -> [u8; 3] {
+    fn colour_at(picture: &RgbImage, x: u32, y: u32) -> [u8; 3] {
         let at = ((y * picture.width + x) * 3) as usize;
         picture.pixels[at..at + 3].try_into().unwrap()
     }
@@ -156,9 +161,9 @@ mod tests {
         let mut picture = black(40, 40);
         draw(&mut picture, &[region(Shape::Box([5.0, 10.0, 30.0, 35.0]))]);
         for (x, y) in [(5, 10), (30, 10), (30, 35), (5, 35), (17, 10), (5, 20)] {
-            assert_eq!(pixel(&picture, x, y), COLOURS[0], "({x}, {y})");
+            assert_eq!(colour_at(&picture, x, y), COLOURS[0], "({x}, {y})");
         }
-        assert_eq!(pixel(&picture, 17, 20), [0; 3]);
+        assert_eq!(colour_at(&picture, 17, 20), [0; 3]);
     }
 
     #[test]
