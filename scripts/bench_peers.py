@@ -23,6 +23,11 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PROMPT = "Describe in detail what is shown in the image."
 IMAGE_TOKEN = 51289
 IMAGE_TOKENS = 577
+# As the published checkpoints have it.
+PREPROCESSOR = dict(
+    do_resize=True, size=dict(height=768, width=768), resample=3, do_center_crop=False, do_rescale=True,
+    rescale_factor=1 / 255, do_normalize=True, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
+)
 # What both sides are asked for: beams and new tokens.
 CASES = [(1, 20), (1, 100), (3, 20)]
 # Who is compared with whom: a name, the reference's dtype, Belvedere's precision.
@@ -58,9 +63,8 @@ def write_checkpoint(folder: pathlib.Path, tokenizer: pathlib.Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial."))
     model.save_pretrained(partial)
-    for name in ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]:
-        if (tokenizer / name).exists():
-            shutil.copy(tokenizer / name, partial / name)
+    shutil.copy(tokenizer / "tokenizer.json", partial)
+    (partial / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
     os.rename(partial, folder)
 
 
@@ -90,10 +94,7 @@ def reference(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     dtype = getattr(torch, arguments.reference)
     model = Florence2ForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=dtype).eval()
-    processor = CLIPImageProcessor(
-        size=dict(height=768, width=768), resample=3, do_center_crop=False,
-        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
-    )
+    processor = CLIPImageProcessor(**PREPROCESSOR)
     ids = [IMAGE_TOKEN] * IMAGE_TOKENS + prompt_ids(arguments.checkpoint, PROMPT)
     input_ids = torch.tensor([ids])
     picture = Image.open(arguments.image).convert("RGB")
