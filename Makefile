@@ -13,7 +13,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ORT_DYLIB_PATH ?= $(shell scripts/onnxruntime.sh path)
 export ORT_DYLIB_PATH
 
-# Tests that ask Pillow or onnx.checker for the truth run this Python.
+# The test that asks the ONNX checker runs this Python.
 BELVEDERE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export BELVEDERE_PYTHON
 # Python with torch and transformers, for `make goldens` and `make bench-peers`.
@@ -48,8 +48,12 @@ bench: build ## measure each stage on this machine
 bench-peers: build peers-python ## Belvedere and transformers in turn on the same work, with the ratios
 	$(PEERS_PYTHON) scripts/bench_peers.py --belvedere $(BELVEDERE)
 
-goldens: peers-python ## make the expected tokens of the tests again, with transformers
-	$(PEERS_PYTHON) scripts/goldens.py
+goldens: peers-python ## make what the tests expect again, with Pillow and transformers
+	$(PEERS_PYTHON) kernels/tests/pillow/make_goldens.py
+	$(PEERS_PYTHON) kernels/tests/levels/make_goldens.py
+	$(PEERS_PYTHON) models/tests/reference/make_search_goldens.py > models/testdata/search_goldens.json
+	$(PEERS_PYTHON) models/tests/reference/make_goldens.py
+	@echo "not made again: text_goldens.json (needs the original processing_florence2.py), kernels/tests/swscale (needs ffmpeg)"
 
 clean: ## remove what was built; what was downloaded stays
 	cargo clean

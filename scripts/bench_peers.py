@@ -23,6 +23,11 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PROMPT = "Describe in detail what is shown in the image."
 IMAGE_TOKEN = 51289
 IMAGE_TOKENS = 577
+# As the published checkpoints have it.
+PREPROCESSOR = dict(
+    do_resize=True, size=dict(height=768, width=768), resample=3, do_center_crop=False, do_rescale=True,
+    rescale_factor=1 / 255, do_normalize=True, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
+)
 # What both sides are asked for: beams and new tokens.
 CASES = [(1, 20), (1, 100), (3, 20)]
 # Who is compared with whom: a name, the reference's dtype, Belvedere's precision.
@@ -58,9 +63,8 @@ def write_checkpoint(folder: pathlib.Path, tokenizer: pathlib.Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial."))
     model.save_pretrained(partial)
-    for name in ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]:
-        if (tokenizer / name).exists():
-            shutil.copy(tokenizer / name, partial / name)
+    shutil.copy(tokenizer / "tokenizer.json", partial)
+    (partial / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
     os.rename(partial, folder)
 
 
@@ -90,10 +94,7 @@ def reference(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     dtype = getattr(torch, arguments.reference)
     model = Florence2ForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=dtype).eval()
-    processor = CLIPImageProcessor(
-        size=dict(height=768, width=768), resample=3, do_center_crop=False,
-        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
-    )
+    processor = CLIPImageProcessor(**PREPROCESSOR)
     ids = [IMAGE_TOKEN] * IMAGE_TOKENS + prompt_ids(arguments.checkpoint, PROMPT)
     input_ids = torch.tensor([ids])
     picture = Image.open(arguments.image).convert("RGB")
@@ -154,6 +155,18 @@ def run_belvedere(arguments: argparse.Namespace, precision: str) -> dict:
     return dict(cases=cases, peak_memory_bytes=max(case["report"]["peak_memory_bytes"] for case in cases))
 
 
+def samples_of(run: dict, side: str, beams: int, tokens: int) -> dict[str, list[float]]:
+    """The samples of a run for one case, in ms: preprocess, vision, total."""
+    case = next(case for case in run["cases"] if (case["beams"], case["tokens"]) == (beams, tokens))
+    if side == "reference":
+        return {stage: [sample[stage] for sample in case["samples"]] for stage in ["preprocess", "vision", "total"]}
+    report = case["report"]
+    if set(report["tokens"]) != {tokens}:
+        sys.exit(f"Belvedere wrote {report['tokens']} tokens, not {tokens}")
+    stages = {stage["stage"]: stage["samples_ms"] for stage in report["stages"]}
+    return dict(preprocess=stages["preprocess"], vision=stages["vision"], total=stages["answer"])
+
+
 def run(command: list, **options) -> str:
     finished = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, **options)
     if finished.returncode != 0:
@@ -167,3 +180,94 @@ def belvedere_tokens(arguments: argparse.Namespace, beams: int, tokens: int) -> 
         "--threads", arguments.threads, "--prompt", PROMPT, "--beams", beams, "--max-new-tokens", tokens, arguments.image,
     ])
     return json.loads(output)["token_ids"]
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def shown(values: list[float]) -> str:
+    return f"{median(values):8.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def print_row(name: str, theirs: list[float], ours: list[float]) -> None:
+    print(f"  {name:28} {shown(theirs):>32} {shown(ours):>32} {median(theirs) / median(ours):8.2f}")
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    checkpoint = pathlib.Path(arguments.checkpoint)
+    if not checkpoint.exists():
+        write_checkpoint(checkpoint, pathlib.Path(arguments.tokenizer))
+    if not pathlib.Path(arguments.image).exists():
+        write_picture(pathlib.Path(arguments.image))
+
+    runs = {(name, side): [] for name, _, _ in PAIRS for side in ["reference", "belvedere"]}
+    for turn in range(arguments.rounds):
+        for name, dtype, precision in PAIRS:
+            sides = [("reference", lambda: run_reference(arguments, dtype)),
+                     ("belvedere", lambda: run_belvedere(arguments, precision))]
+            for side, measure in sides if turn % 2 == 0 else reversed(sides):
+                print(f"round {turn + 1} of {arguments.rounds}: {name}: {side}", flush=True)
+                runs[name, side].append(measure())
+
+    different = []
+    for case in runs[PAIRS[0][0], "reference"][0]["cases"]:
+        if belvedere_tokens(arguments, case["beams"], case["tokens"]) != case["token_ids"]:
+            different.append((case["beams"], case["tokens"]))
+    cases = ", ".join(f"{beams} beams {tokens} tokens" for beams, tokens in different)
+    print("\ntokens, float32 / exact: " + (f"DIFFERENT for {cases}" if different else "equal in every case"))
+
+    print(f"{arguments.threads} threads; medians in ms (lowest to highest); ratio: transformers / Belvedere")
+    for name, _, _ in PAIRS:
+        print(f"\n{name:30} {'transformers':>32} {'Belvedere':>32} {'ratio':>8}")
+        gathered = {}
+        for beams, tokens in CASES:
+            for side in ["reference", "belvedere"]:
+                for measured in runs[name, side]:
+                    for stage, values in samples_of(measured, side, beams, tokens).items():
+                        gathered.setdefault((side, stage, beams, tokens), []).extend(values)
+        for stage in ["preprocess", "vision"]:
+            theirs, ours = ([value for beams, tokens in CASES for value in gathered[side, stage, beams, tokens]]
+                            for side in ["reference", "belvedere"])
+            print_row(stage, theirs, ours)
+        for beams, tokens in CASES:
+            print_row(f"all, {beams} beams, {tokens} tokens",
+                      gathered["reference", "total", beams, tokens], gathered["belvedere", "total", beams, tokens])
+        # From two lengths of the same answer: what is the same for both cancels out.
+        per_token = {side: (median(gathered[side, "total", 1, 100]) - median(gathered[side, "total", 1, 20])) / 80
+                     for side in ["reference", "belvedere"]}
+        print(f"  {'per token, from the medians':28} {per_token['reference']:32.2f} {per_token['belvedere']:32.2f} "
+              f"{per_token['reference'] / per_token['belvedere']:8.2f}")
+        peaks = [[measured["peak_memory_bytes"] / 1e6 for measured in runs[name, side]] for side in ["reference", "belvedere"]]
+        print_row("peak memory, MB", *peaks)
+    if arguments.output:
+        named = {f"{name}: {side}": values for (name, side), values in runs.items()}
+        pathlib.Path(arguments.output).write_text(json.dumps(named, indent=1))
+    if different:
+        sys.exit(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    runtime = REPOSITORY / ".runtime/bench"
+    parser.add_argument("--belvedere", help="the binary")
+    parser.add_argument("--checkpoint", default=runtime / "synthetic-base", type=pathlib.Path, help="made if it is not there")
+    parser.add_argument("--tokenizer", default=REPOSITORY / "models/testdata/tokenizer", type=pathlib.Path)
+    parser.add_argument("--image", default=runtime / "picture.png", type=pathlib.Path, help="made if it is not there")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--iterations", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=1)
+    parser.add_argument("--output", help="every sample, as JSON")
+    parser.add_argument("--reference", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.reference:
+        reference(arguments)
+    elif not arguments.belvedere:
+        parser.error("--belvedere is missing")
+    else:
+        compare(arguments)
+
+
+if __name__ == "__main__":
+    main()
