@@ -1,8 +1,6 @@
 //! A picture read row by row as three planes of RGB.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16};
-
-use super::LANES;
+use fearless_simd::{Level, Simd, dispatch};
 
 use crate::colorimetry::{COEFFICIENT_BITS, YuvToRgb};
 use crate::image_view::{ImageView, Pixels};
@@ -67,27 +65,15 @@ impl<'a> RgbRows<'a> {
 }
 
 #[inline(always)]
-fn split<S: Simd>(simd: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
-    // Sixteen pixels are three vectors; each gives every channel five or six of its samples.
-    const PIXELS: usize = LANES;
-    let indices: [[u8x16<S>; 3]; 3] = std::array::from_fn(|channel| {
-        std::array::from_fn(|part| {
-            let index: [u8; LANES] = std::array::from_fn(|x| {
-                let index = (3 * x + channel).wrapping_sub(LANES * part);
-                if index < LANES { index as u8 } else { u8::MAX }
-            });
-            index.simd_into(simd)
-        })
-    });
+fn split<S: Simd>(_: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
+    // Whole vectors first: indices known to the compiler become shuffles.
+    const PIXELS: usize = 16;
     let whole = packed.len() / (3 * PIXELS);
     let outs = red.as_chunks_mut().0.iter_mut().zip(green.as_chunks_mut().0).zip(blue.as_chunks_mut().0);
     for (pixels, ((red, green), blue)) in packed.as_chunks::<{ 3 * PIXELS }>().0.iter().zip(outs) {
-        let parts = [0, 1, 2].map(|part| u8x16::from_slice(simd, &pixels[LANES * part..][..LANES]));
-        for (out, indices) in [red, green, blue].into_iter().zip(indices) {
-            let [a, b, c] = [0, 1, 2].map(|part| parts[part].swizzle_dyn_precise(indices[part]));
-            let samples: [u8; PIXELS] = (a | b | c).into();
-            *out = samples;
-        }
+        *red = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x]);
+        *green = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 1]);
+        *blue = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 2]);
     }
     let rest = packed[whole * 3 * PIXELS..].as_chunks::<3>().0;
     for (x, pixel) in rest.iter().enumerate() {
