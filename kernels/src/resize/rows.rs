@@ -1,6 +1,8 @@
 //! A picture read row by row as three planes of RGB.
 
-use fearless_simd::{Level, Simd, dispatch};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16};
+
+use super::LANES;
 
 use crate::colorimetry::{COEFFICIENT_BITS, YuvToRgb};
 use crate::image_view::{ImageView, Pixels};
@@ -65,21 +67,50 @@ impl<'a> RgbRows<'a> {
 }
 
 #[inline(always)]
-fn split<S: Simd>(_: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
-    // Whole vectors first: indices known to the compiler become shuffles.
-    const PIXELS: usize = 16;
+fn split<S: Simd>(simd: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
+    // Sixteen pixels are three vectors; each gives every channel five or six of its samples.
+    const PIXELS: usize = LANES;
+    // (No closures: the vector operations are only inlined into this function itself.)
+    const INDICES: [[[u8; LANES]; 3]; 3] = part_indices();
+    let mut indices = [[u8x16::splat(simd, 0); 3]; 3];
+    for (indices, constants) in indices.iter_mut().zip(INDICES) {
+        for (index, constant) in indices.iter_mut().zip(constants) {
+            *index = u8x16::from_slice(simd, &constant);
+        }
+    }
     let whole = packed.len() / (3 * PIXELS);
-    let outs = red.as_chunks_mut().0.iter_mut().zip(green.as_chunks_mut().0).zip(blue.as_chunks_mut().0);
+    let outs = red
+        .as_chunks_mut::<PIXELS>()
+        .0
+        .iter_mut()
+        .zip(green.as_chunks_mut::<PIXELS>().0)
+        .zip(blue.as_chunks_mut::<PIXELS>().0);
     for (pixels, ((red, green), blue)) in packed.as_chunks::<{ 3 * PIXELS }>().0.iter().zip(outs) {
-        *red = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x]);
-        *green = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 1]);
-        *blue = std::array::from_fn::<u8, PIXELS, _>(|x| pixels[3 * x + 2]);
+        let a = u8x16::from_slice(simd, &pixels[..LANES]);
+        let b = u8x16::from_slice(simd, &pixels[LANES..2 * LANES]);
+        let c = u8x16::from_slice(simd, &pixels[2 * LANES..]);
+        for (out, [in_a, in_b, in_c]) in [red, green, blue].into_iter().zip(indices) {
+            let samples =
+                a.swizzle_dyn_precise(in_a) | b.swizzle_dyn_precise(in_b) | c.swizzle_dyn_precise(in_c);
+            samples.store_slice(out);
+        }
     }
     let rest = packed[whole * 3 * PIXELS..].as_chunks::<3>().0;
     for (x, pixel) in rest.iter().enumerate() {
         let x = whole * PIXELS + x;
         [red[x], green[x], blue[x]] = *pixel;
     }
+}
+
+/// `[channel][part][x]`: where sample `x` of a channel lies in that third of 16 packed pixels, or 255.
+const fn part_indices() -> [[[u8; LANES]; 3]; 3] {
+    let mut indices = [[[u8::MAX; LANES]; 3]; 3];
+    let mut byte = 0;
+    while byte < 3 * LANES {
+        indices[byte % 3][byte / LANES][byte / 3] = (byte % LANES) as u8;
+        byte += 1;
+    }
+    indices
 }
 
 /// Packs one row of planar RGB.
