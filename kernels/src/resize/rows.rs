@@ -70,23 +70,29 @@ impl<'a> RgbRows<'a> {
 fn split<S: Simd>(simd: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
     // Sixteen pixels are three vectors; each gives every channel five or six of its samples.
     const PIXELS: usize = LANES;
-    let indices: [[u8x16<S>; 3]; 3] = std::array::from_fn(|channel| {
-        std::array::from_fn(|part| {
-            let index: [u8; LANES] = std::array::from_fn(|x| {
-                let index = (3 * x + channel).wrapping_sub(LANES * part);
-                if index < LANES { index as u8 } else { u8::MAX }
-            });
-            index.simd_into(simd)
-        })
-    });
+    // (No closures: the vector operations are only inlined into this function itself.)
+    const INDICES: [[[u8; LANES]; 3]; 3] = part_indices();
+    let mut indices = [[u8x16::splat(simd, 0); 3]; 3];
+    for (indices, constants) in indices.iter_mut().zip(INDICES) {
+        for (index, constant) in indices.iter_mut().zip(constants) {
+            *index = u8x16::from_slice(simd, &constant);
+        }
+    }
     let whole = packed.len() / (3 * PIXELS);
-    let outs = red.as_chunks_mut().0.iter_mut().zip(green.as_chunks_mut().0).zip(blue.as_chunks_mut().0);
+    let outs = red
+        .as_chunks_mut::<PIXELS>()
+        .0
+        .iter_mut()
+        .zip(green.as_chunks_mut::<PIXELS>().0)
+        .zip(blue.as_chunks_mut::<PIXELS>().0);
     for (pixels, ((red, green), blue)) in packed.as_chunks::<{ 3 * PIXELS }>().0.iter().zip(outs) {
-        let parts = [0, 1, 2].map(|part| u8x16::from_slice(simd, &pixels[LANES * part..][..LANES]));
-        for (out, indices) in [red, green, blue].into_iter().zip(indices) {
-            let [a, b, c] = [0, 1, 2].map(|part| parts[part].swizzle_dyn_precise(indices[part]));
-            let samples: [u8; PIXELS] = (a | b | c).into();
-            *out = samples;
+        let a = u8x16::from_slice(simd, &pixels[..LANES]);
+        let b = u8x16::from_slice(simd, &pixels[LANES..2 * LANES]);
+        let c = u8x16::from_slice(simd, &pixels[2 * LANES..]);
+        for (out, [in_a, in_b, in_c]) in [red, green, blue].into_iter().zip(indices) {
+            let samples =
+                a.swizzle_dyn_precise(in_a) | b.swizzle_dyn_precise(in_b) | c.swizzle_dyn_precise(in_c);
+            samples.store_slice(out);
         }
     }
     let rest = packed[whole * 3 * PIXELS..].as_chunks::<3>().0;
@@ -94,6 +100,17 @@ fn split<S: Simd>(simd: S, packed: &[u8], [red, green, blue]: [&mut [u8]; 3]) {
         let x = whole * PIXELS + x;
         [red[x], green[x], blue[x]] = *pixel;
     }
+}
+
+/// `[channel][part][x]`: where sample `x` of a channel lies in that third of 16 packed pixels, or 255.
+const fn part_indices() -> [[[u8; LANES]; 3]; 3] {
+    let mut indices = [[[u8::MAX; LANES]; 3]; 3];
+    let mut byte = 0;
+    while byte < 3 * LANES {
+        indices[byte % 3][byte / LANES][byte / 3] = (byte % LANES) as u8;
+        byte += 1;
+    }
+    indices
 }
 
 /// Packs one row of planar RGB.
