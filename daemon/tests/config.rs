@@ -151,7 +151,7 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         (GOOD.replace("\"porch\"", "\"stats\""), "camera[0].name", "topic of the daemon"),
         (GOOD.replace("\"porch\"", "\"front door\""), "camera[0].name", "front door"),
         (GOOD.replace("rtsp://192.0.2.10", "rstp://192.0.2.10"), "camera[0].url", "did you mean \"rtsp\"?"),
-        (GOOD.replace("rtsp://192.0.2.10/stream1", "porch.mp4"), "camera[0].url", "porch.mp4"),
+        (GOOD.replace("rtsp://192.0.2.10/stream1", "porch.mp4"), "camera[0].url", "without a base"),
         (camera("fps = -1.5"), "camera[0].fps", "-1.5"),
         (camera("fps = nan"), "camera[0].fps", "finite"),
         (camera("fps = \"2\""), "camera[0].fps", "must be a number, not a string"),

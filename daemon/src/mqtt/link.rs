@@ -123,10 +123,11 @@ impl Session {
                 event = &mut poll => return Some(event),
                 () = self.outbox.filled(), if is_connected && self.handed.len() < WINDOW => {}
                 deadline = stop_deadline(&mut self.stopping), if self.deadline.is_none() => {
+                    // Dropped: not a word, so that the broker sends the last will.
+                    self.deadline = Some(deadline?);
                     if !is_connected {
                         return None;
                     }
-                    self.deadline = Some(deadline);
                     self.outbox.discard_results();
                 }
                 () = sleep_until(self.deadline.unwrap_or_else(Instant::now)), if self.deadline.is_some() => {
@@ -197,13 +198,9 @@ impl Session {
     }
 }
 
-/// Waits until the link is to stop; gives the moment by which it must have.
-async fn stop_deadline(stopping: &mut watch::Receiver<Option<Instant>>) -> Instant {
-    match stopping.wait_for(Option::is_some).await.map(|deadline| *deadline) {
-        Ok(Some(deadline)) => deadline,
-        // The link was dropped, or its value is impossible: stop now.
-        _ => Instant::now(),
-    }
+/// Waits until the link is to stop; gives the moment by which it must have, `None` if it was dropped.
+async fn stop_deadline(stopping: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
+    stopping.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline)
 }
 
 /// In words that a user can act on.
