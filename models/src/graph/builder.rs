@@ -204,6 +204,7 @@ impl GraphBuilder {
             name: name.clone(),
             op_type: op_type.to_owned(),
             attribute: attributes,
+            domain: String::new(),
         });
         Value(name)
     }

@@ -95,18 +95,35 @@ impl Graph {
         bytes.map(f32::from_le_bytes).collect()
     }
 
+    pub(super) fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    pub(super) fn nodes(&self) -> &[NodeProto] {
+        &self.nodes
+    }
+
     /// The whole model in one piece of memory, weights included. For small models: ONNX files end at 2 GB.
     ///
     /// # Errors
     /// A weight that cannot be read.
     pub fn to_bytes(&self, weights: &dyn Weights) -> Result<Vec<u8>, ModelError> {
-        let mut initializers = Vec::with_capacity(self.weights.len());
-        for weight in &self.weights {
-            let elements = weight.read(weights)?;
-            initializers
-                .push(TensorProto { raw_data: Some(weight.encode(&elements)), ..declaration(weight) });
-        }
-        Ok(self.model(initializers).encode_to_vec())
+        Ok(self.model(self.initializers(weights, |_| true)?).encode_to_vec())
+    }
+
+    /// The weights that `wanted` names, with their elements.
+    pub(super) fn initializers(
+        &self,
+        weights: &dyn Weights,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<TensorProto>, ModelError> {
+        let wanted = self.weights.iter().filter(|weight| wanted(&weight.name));
+        wanted
+            .map(|weight| {
+                let elements = weight.read(weights)?;
+                Ok(TensorProto { raw_data: Some(weight.encode(&elements)), ..declaration(weight) })
+            })
+            .collect()
     }
 
     /// Writes the model without its weights, which go to (or are already in) `file`. `path` must be in the folder of
@@ -154,7 +171,7 @@ impl Graph {
         Ok(self.model(initializers).encode_to_vec())
     }
 
-    fn model(&self, mut initializers: Vec<TensorProto>) -> ModelProto {
+    pub(super) fn model(&self, mut initializers: Vec<TensorProto>) -> ModelProto {
         initializers.extend(self.constants.iter().cloned());
         ModelProto {
             ir_version: IR_VERSION,

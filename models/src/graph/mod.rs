@@ -5,6 +5,7 @@
 
 mod builder;
 mod decoder;
+mod eight_bit;
 mod encoder;
 mod graph_file;
 mod onnx;

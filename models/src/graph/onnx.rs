@@ -5,6 +5,7 @@ use prost::Message;
 
 /// `TensorProto.DataType`.
 pub(super) const FLOAT: i32 = 1;
+pub(super) const UINT8: i32 = 2;
 pub(super) const INT64: i32 = 7;
 pub(super) const FLOAT16: i32 = 10;
 /// `TensorProto.DataLocation.EXTERNAL`.
@@ -62,6 +63,8 @@ pub(super) struct NodeProto {
     pub(super) op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub(super) attribute: Vec<AttributeProto>,
+    #[prost(string, tag = "7")]
+    pub(super) domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

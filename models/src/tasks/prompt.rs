@@ -153,6 +153,12 @@ impl Prompt {
     }
 }
 
+impl AsRef<[u32]> for Prompt {
+    fn as_ref(&self) -> &[u32] {
+        &self.token_ids
+    }
+}
+
 fn shaped(text: &str, style: PromptStyle) -> &str {
     match style {
         PromptStyle::Trimmed => text.trim(),
