@@ -103,6 +103,14 @@ impl Graph {
         bytes.map(f32::from_le_bytes).collect()
     }
 
+    pub(super) fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    pub(super) fn nodes(&self) -> &[NodeProto] {
+        &self.nodes
+    }
+
     /// The whole model in one piece of memory, weights included. For small models: ONNX files end at 2 GB.
     ///
     /// # Errors
