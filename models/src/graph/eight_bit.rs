@@ -7,7 +7,7 @@
 
 use prost::Message;
 
-use super::builder::int;
+use super::attribute::int;
 use super::graph_file::Graph;
 use super::onnx::{NodeProto, OperatorSetIdProto, TensorProto, UINT8};
 use super::weight::{Recipe, Weight};
