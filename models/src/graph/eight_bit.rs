@@ -9,7 +9,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::builder::int;
+use super::attribute::int;
 use super::graph_file::{Graph, outside};
 use super::onnx::{NodeProto, OperatorSetIdProto, TensorProto, UINT8};
 use super::weight::{Recipe, Weight};
