@@ -4,6 +4,7 @@ use std::path::Path;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::plugging::hold_back_until_plugged;
 use super::video_chain::{Input, VideoChain, make};
 use crate::test_picture::TestPattern;
 use crate::{Codec, FailureKind, SourceKind, SourceSpec, StreamFailure, TestPicture, Transport};
@@ -102,6 +103,7 @@ fn add_parsed(
     chain: VideoChain,
 ) -> Result<(), StreamFailure> {
     let parser = make("parsebin")?;
+    hold_back_until_plugged(&parser);
     pipeline.add_many([source, &parser]).map_err(|_| broken("the source"))?;
     source.link(&parser).map_err(|_| broken("the source"))?;
     let at_end = chain.clone();
