@@ -188,6 +188,22 @@ async fn a_file_cut_before_its_index_fails_with_an_error_and_not_by_a_deadline_e
 }
 
 #[tokio::test]
+async fn a_folder_and_a_pipe_are_no_files_and_hold_nobody_up() {
+    let folder = Folder::new("nofile");
+    std::fs::create_dir(folder.0.join("folder")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.0.join("pipe")).status().unwrap();
+    assert!(made.success());
+    for name in ["folder", "pipe"] {
+        let scheduler = Scheduler::new();
+        let camera = Camera::spawn(folder.spec(name), &scheduler).unwrap();
+        let reason = offline(&camera, |reason| reason.kind != FailureKind::NotYetConnected).await;
+        assert_eq!(reason.kind, FailureKind::BadStream, "{reason}");
+        assert!(reason.to_string().ends_with(&format!("{name} is not a file)")), "{reason}");
+        soon(camera.stop()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_appears_later_is_found() {
     let folder = Folder::new("later");
     let scheduler = Scheduler::new();

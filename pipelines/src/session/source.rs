@@ -22,10 +22,14 @@ pub(super) fn add_source(
     match spec.url.kind() {
         SourceKind::Rtsp | SourceKind::Rtsps => add_rtsp(pipeline, spec, chain),
         SourceKind::File(path) => {
-            // An error of ours now rather than one of a typefinder's later.
-            match std::fs::File::open(path) {
-                Ok(_) => {}
-                Err(error) => return Err(file_failure(path, &error)),
+            // Errors of ours now rather than one of a typefinder's later. Opening a pipe would hold this
+            // thread until somebody writes into it.
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+                let detail = format!("{} is not a file", path.display());
+                return Err(StreamFailure::with_detail(FailureKind::BadStream, detail));
+            }
+            if let Err(error) = std::fs::File::open(path) {
+                return Err(file_failure(path, &error));
             }
             let source = make("filesrc")?;
             source.set_property("location", path);
