@@ -72,8 +72,8 @@ impl CameraHandle {
         }
     }
 
-    /// Stops the camera and waits until its pipeline is gone, or was left behind after
-    /// [`crate::Timeouts::state_change`].
+    /// Stops the camera and waits until its pipeline is gone or was left behind: no longer than one
+    /// [`crate::Timeouts::state_change`] and a quarter of a second, even if the pipeline was about to start.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.ended().await;

@@ -15,6 +15,9 @@ use crate::{AtEnd, CameraStatus, FailureKind, SourceKind, SourceSpec, StreamFail
 /// one of them comes back: a driver that swallows pipelines costs this many, and not all memory.
 const HANGING_AT_MOST: usize = 4;
 
+/// What a stop may take beside the state change it waits for.
+const STOP_MARGIN: Duration = Duration::from_millis(250);
+
 /// The shortest time from one start of a looping file to the next.
 const LOOP_AT_LEAST: Duration = Duration::from_secs(1);
 
@@ -86,8 +89,23 @@ impl Supervisor {
         (supervisor, receiver)
     }
 
-    /// Runs until the camera is stopped or its file has ended.
+    /// Runs until the camera is stopped or its file has ended. After a stop was asked for it ends within
+    /// [`crate::Timeouts::state_change`] and [`STOP_MARGIN`], wherever it stands.
     pub(crate) async fn run(mut self) {
+        let stopped = self.stopped.clone();
+        let limit = self.spec.timeouts.state_change + STOP_MARGIN;
+        let in_time = ends_in_time(self.supervise(), stopped, limit).await;
+        if !in_time {
+            // A start that hung and a stop that hangs, one after the other. The session went with the
+            // supervision; its pipeline is stopped in the background, if it ever can be.
+            tracing::error!(camera = %self.spec.camera, "a pipeline neither starts nor stops and is left behind");
+            count(&self.claim.slot().counters().abandoned);
+            self.latch.ended(StreamFailure::new(FailureKind::Stopped));
+            self.publish();
+        }
+    }
+
+    async fn supervise(&mut self) {
         let mut phase = Phase::Connecting;
         loop {
             phase = match phase {
@@ -196,6 +214,9 @@ impl Supervisor {
     /// A failure before the first frame: the decoder's fault, or that of what comes before it.
     async fn failed_to_connect(&mut self, failure: SessionFailure, started: Instant) -> Phase {
         let SessionFailure { failure, remedy } = failure;
+        if failure.kind == FailureKind::Stuck {
+            count(&self.claim.slot().counters().abandoned);
+        }
         if let Some(remedy) = remedy
             && remedy.clone().apply(&mut self.spec, &mut self.rejected)
         {
@@ -274,4 +295,45 @@ impl Supervisor {
 /// Returns when the camera is to stop; a handle that is gone says the same.
 async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Runs `supervision` to its end, or until `limit` after the camera was to stop: false, and it is dropped.
+async fn ends_in_time(
+    supervision: impl Future<Output = ()>,
+    mut stopped: watch::Receiver<bool>,
+    limit: Duration,
+) -> bool {
+    let overdue = async {
+        stop_asked(&mut stopped).await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        biased;
+        () = supervision => true,
+        () = overdue => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_supervision_that_does_not_end_is_left_in_time_once_it_is_to_stop_and_not_before() {
+        let limit = Duration::from_millis(20);
+        let (stop, stopped) = watch::channel(false);
+        let (wake, woken) = tokio::sync::oneshot::channel::<()>();
+        let running = ends_in_time(async { woken.await.unwrap() }, stopped.clone(), limit);
+        let longer = async {
+            tokio::time::sleep(limit * 3).await;
+            wake.send(()).unwrap();
+        };
+        let (in_time, ()) = tokio::join!(running, longer);
+        assert!(in_time, "nobody asked it to stop");
+
+        stop.send_replace(true);
+        let started = Instant::now();
+        assert!(!ends_in_time(std::future::pending(), stopped, limit).await);
+        assert!(started.elapsed() >= limit);
+    }
 }

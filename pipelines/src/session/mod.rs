@@ -2,6 +2,7 @@
 
 mod bus;
 mod diagnosis;
+mod plugging;
 mod source;
 mod tap;
 mod video_chain;

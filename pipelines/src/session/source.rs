@@ -4,6 +4,7 @@ use std::path::Path;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::plugging::hold_back_until_plugged;
 use super::video_chain::{Input, VideoChain, make};
 use crate::test_picture::TestPattern;
 use crate::{Codec, FailureKind, SourceKind, SourceSpec, StreamFailure, TestPicture, Transport};
@@ -21,10 +22,14 @@ pub(super) fn add_source(
     match spec.url.kind() {
         SourceKind::Rtsp | SourceKind::Rtsps => add_rtsp(pipeline, spec, chain),
         SourceKind::File(path) => {
-            // An error of ours now rather than one of a typefinder's later.
-            match std::fs::File::open(path) {
-                Ok(_) => {}
-                Err(error) => return Err(file_failure(path, &error)),
+            // Errors of ours now rather than one of a typefinder's later. Opening a pipe would hold this
+            // thread until somebody writes into it.
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+                let detail = format!("{} is not a file", path.display());
+                return Err(StreamFailure::with_detail(FailureKind::BadStream, detail));
+            }
+            if let Err(error) = std::fs::File::open(path) {
+                return Err(file_failure(path, &error));
             }
             let source = make("filesrc")?;
             source.set_property("location", path);
@@ -102,6 +107,7 @@ fn add_parsed(
     chain: VideoChain,
 ) -> Result<(), StreamFailure> {
     let parser = make("parsebin")?;
+    hold_back_until_plugged(&parser);
     pipeline.add_many([source, &parser]).map_err(|_| broken("the source"))?;
     source.link(&parser).map_err(|_| broken("the source"))?;
     let at_end = chain.clone();
