@@ -22,10 +22,10 @@ pub(super) fn run(path: &Path) -> Result<Exit, CommandError> {
         "configuration loaded"
     );
     let runtime = runtime()?;
-    let exit = runtime.block_on(watch(settings))?;
-    // A camera or a model that hangs must not hold the process.
+    let ended = runtime.block_on(watch(settings));
+    // A camera or a model that hangs must not hold the process, after a failure neither.
     runtime.shutdown_background();
-    Ok(exit)
+    ended
 }
 
 /// Two workers: no task of the daemon computes anything.
