@@ -24,7 +24,6 @@ struct Hypothesis {
 pub(crate) struct BeamSearch {
     beams: usize,
     processors: Processors,
-    eos: u32,
     early_stopping: EarlyStopping,
     length_penalty: f32,
     running: Vec<Hypothesis>,
@@ -45,7 +44,6 @@ impl BeamSearch {
     pub(crate) fn new(
         beams: usize,
         processors: Processors,
-        eos: u32,
         early_stopping: EarlyStopping,
         length_penalty: f32,
         prefix: &[u32],
@@ -64,7 +62,6 @@ impl BeamSearch {
         Self {
             beams,
             processors,
-            eos,
             early_stopping,
             length_penalty,
             running,
@@ -84,7 +81,7 @@ impl BeamSearch {
         // 3. What stops a candidate.
         let max_length = self.processors.max_length;
         let stops: Vec<bool> =
-            candidates.iter().map(|c| c.token == self.eos || length + 1 >= max_length).collect();
+            candidates.iter().map(|c| c.token == self.processors.eos || length + 1 >= max_length).collect();
 
         // 4. The best K that go on; a stable sort keeps the candidates' order among equals.
         let mut order: Vec<(f32, usize)> = candidates
@@ -136,7 +133,7 @@ impl BeamSearch {
         }
         let rows = self.running.iter().map(|r| NextRow {
             parent: if shared { first_row } else { first_row + r.beam },
-            token: r.tokens.last().copied().unwrap_or(self.eos),
+            token: r.tokens.last().copied().unwrap_or(self.processors.eos),
         });
         Turn::Continue(rows.collect())
     }
