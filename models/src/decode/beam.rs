@@ -20,6 +20,12 @@ struct Hypothesis {
 
 /// Beam search over one item, the vectorised form of transformers 4.50 and later (spec 4.8): `K` running sequences,
 /// `K` slots for finished ones, and `2K` candidates a step. Step numbers in the comments are those of the spec.
+///
+/// Equal scores keep the order of running sequences, then of token ids. The reference leaves it to `torch.topk`, which
+/// gives equals in no stated order (on the CPU it changes with the number of candidates), so a tie cannot be promised
+/// to fall as it does there. Ties do happen where logits depend on the last token alone: sequences that pass through
+/// the same transitions in another order have the same sum, to the bit or to its rounding. A model that sees its whole
+/// history does not make them.
 #[derive(Debug)]
 pub(crate) struct BeamSearch {
     beams: usize,

@@ -167,12 +167,7 @@ pub fn generate(
 
     let mut finished: Vec<Option<Finished>> = prompts.iter().map(|_| None).collect();
     let mut active: Vec<Active> = (0..prompts.len())
-        .map(|item| Active {
-            item,
-            search: search(options, processors, &prefix),
-            first_row: item,
-            rows: 1,
-        })
+        .map(|item| Active { item, search: search(options, processors, &prefix), first_row: item, rows: 1 })
         .collect();
     let mut next: Vec<NextRow> = Vec::with_capacity(prompts.len() * options.beams);
 

@@ -14,11 +14,7 @@ pub(crate) struct Greedy {
 impl Greedy {
     /// Starts from `prefix`, whose tokens after the first were forced.
     pub(crate) fn new(processors: Processors, prefix: &[u32]) -> Self {
-        Self {
-            processors,
-            tokens: prefix.to_vec(),
-            log_probs: vec![0.0; prefix.len().saturating_sub(1)],
-        }
+        Self { processors, tokens: prefix.to_vec(), log_probs: vec![0.0; prefix.len().saturating_sub(1)] }
     }
 
     /// Chooses the next token from the logits of `row`, which are processed in place.

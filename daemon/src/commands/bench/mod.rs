@@ -36,10 +36,8 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
         (None, None) => gradient(),
     };
     let loading = Instant::now();
-    let mut analyst = Analyst::load(&ModelSettings {
-        beams: options.beams.into(),
-        ..options.model.settings()
-    })?;
+    let mut analyst =
+        Analyst::load(&ModelSettings { beams: options.beams.into(), ..options.model.settings() })?;
     let load_ms = ms_since(loading);
     analyst.answer_with_exactly(options.tokens.into());
     let prompt = match &options.prompt {
