@@ -5,9 +5,11 @@
 //! some are named). Compared are the image features, the logits while both follow exact's answers (so that a difference
 //! is not carried on), and the answers each chooses greedily by itself.
 //!
-//! On random weights the tokens say little: first and second choice lie close together, nothing pulls a sequence back
-//! once it differs, and one early difference costs the rest of it. Features and logits are comparable; how often a
-//! trained checkpoint's answers change has to be measured on that checkpoint.
+//! On random weights the tokens say little, in both directions. Most are no choice at all: the model repeats its last
+//! token, far ahead of any other, until the ban on 3-grams stops it, so first choices are also counted without those.
+//! Where it does choose, it is among tokens that are nearly equal, nothing pulls a sequence back once it differs, and
+//! one early difference costs the rest. Features and logits are comparable; how often a trained checkpoint's answers
+//! change has to be measured on that checkpoint.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -27,8 +29,17 @@ struct Observed {
     features: Vec<f32>,
     /// The answer to each prompt.
     answers: Vec<Vec<u32>>,
-    /// A row for each token of the answers that were followed, in an order that depends on those only.
-    logits: Vec<Vec<f32>>,
+    /// One for each token of the answers that were followed, in an order that depends on those only.
+    positions: Vec<Position>,
+}
+
+/// Where a token of an answer is chosen, all before it being given.
+struct Position {
+    logits: Vec<f32>,
+    /// Tokens that the ban on repeated n-grams takes out.
+    banned: Vec<u32>,
+    /// The token before.
+    last: Option<u32>,
 }
 
 fn main() -> Result<(), Failure> {
@@ -82,26 +93,33 @@ fn observe(
         let generations = model.generate(&features, prompts, &options, &cancel)?;
         let answers: Vec<Vec<u32>> = generations.into_iter().map(|generation| generation.token_ids).collect();
         let followed = leader.and_then(|all| all.get(number)).map_or(&answers, |leader| &leader.answers);
-        let logits = follow(model.engine(), &features, prompts, followed)?;
+        let ngram = checkpoint.config().generation.no_repeat_ngram;
+        let positions = follow(model.engine(), &features, prompts, followed, ngram)?;
         let values = features.storage::<Vec<f32>>().ok_or("the engine keeps its features to itself")?;
-        all.push(Observed { features: values.clone(), answers, logits });
+        all.push(Observed { features: values.clone(), answers, positions });
     }
     Ok(all)
 }
 
-/// The logits from which each free token of `answers` is chosen when all before it are given.
+/// Every position of a free token of `answers`.
 fn follow(
     engine: &mut dyn Engine,
     features: &ImageFeatures,
     prompts: &[Vec<u32>],
     answers: &[Vec<u32>],
-) -> Result<Vec<Vec<f32>>, ModelError> {
+    ngram: usize,
+) -> Result<Vec<Position>, ModelError> {
     let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let limits = BatchLimits { beams: 1, max_length: FREE_TOKENS + 3 };
     let mut batch = engine.start(features, &prompts, limits, &CancelToken::new())?;
     let forced = answers.first().and_then(|answer| answer.get(..2)).unwrap_or_default();
     let mut rows: Vec<usize> = (0..answers.len()).collect();
-    let mut logits: Vec<Vec<f32>> = batch.prefill(forced)?.into_rows().map(|row| row.to_vec()).collect();
+    let position = |(answer, logits): (&usize, &mut [f32]), length| {
+        let history = answers.get(*answer).and_then(|answer| answer.get(..length)).unwrap_or_default();
+        Position { logits: logits.to_vec(), banned: repeated(history, ngram), last: history.last().copied() }
+    };
+    let prefilled = batch.prefill(forced)?.into_rows();
+    let mut positions: Vec<Position> = rows.iter().zip(prefilled).map(|row| position(row, 2)).collect();
     for chosen in 2..=FREE_TOKENS {
         // Which answers go on, and where their rows are in the call before.
         let goes_on = |answer: &usize| answers.get(*answer).is_some_and(|answer| answer.len() > chosen + 1);
@@ -117,36 +135,58 @@ fn follow(
         if next.is_empty() {
             break;
         }
-        logits.extend(batch.step(&next)?.into_rows().map(|row| row.to_vec()));
+        let logits = batch.step(&next)?.into_rows();
+        positions.extend(rows.iter().zip(logits).map(|row| position(row, chosen + 1)));
     }
-    Ok(logits)
+    Ok(positions)
+}
+
+/// Tokens that would repeat an n-gram of `history` (spec 4.6).
+fn repeated(history: &[u32], n: usize) -> Vec<u32> {
+    let tail = n.checked_sub(1).and_then(|keep| history.len().checked_sub(keep)).map(|from| &history[from..]);
+    let grams =
+        tail.into_iter().flat_map(|tail| history.windows(n).filter(move |gram| gram.starts_with(tail)));
+    grams.filter_map(|gram| gram.last().copied()).collect()
 }
 
 fn print_logits(exact: &[Observed], fast: &[Observed]) {
-    let rows = |all: &[Observed]| all.iter().map(|one| one.logits.len()).sum::<usize>();
-    let (mut errors, mut margins, mut same) = (Vec::new(), Vec::new(), 0);
-    for (ours, theirs) in exact.iter().zip(fast).flat_map(|(a, b)| a.logits.iter().zip(&b.logits)) {
+    let (mut errors, mut margins) = (Vec::new(), Vec::new());
+    // All positions and those at which another token than the last is chosen: how many, and how many the same.
+    let (mut all, mut changes) = ((0, 0), (0, 0));
+    for (exact, fast) in exact.iter().zip(fast).flat_map(|(a, b)| a.positions.iter().zip(&b.positions)) {
         // A shift of all logits changes no probability; the spread is what a difference has to be seen against.
-        let count = ours.len().max(1) as f64;
-        let mean = ours.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
-        let spread = (ours.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count).sqrt();
-        let apart = || ours.iter().zip(theirs).map(|(a, b)| f64::from(b - a));
-        let shift = apart().sum::<f64>() / count;
-        errors.push((apart().map(|x| (x - shift).powi(2)).sum::<f64>() / count).sqrt() / spread);
-        let (first, margin) = best(ours);
-        margins.push(margin / spread);
-        same += usize::from(first == best(theirs).0);
+        let spread = standard_deviation(exact.logits.iter().map(|x| f64::from(*x)));
+        let apart = exact.logits.iter().zip(&fast.logits).map(|(a, b)| f64::from(b - a));
+        errors.push(standard_deviation(apart) / spread);
+        let (first, margin) = exact.best();
+        let same = usize::from(first == fast.best().0);
+        all = (all.0 + 1, all.1 + same);
+        if exact.last.is_none_or(|last| first != last as usize) {
+            changes = (changes.0 + 1, changes.1 + same);
+            margins.push(margin / spread);
+        }
     }
+    let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
     println!(
-        "logits over {} tokens of exact's answers: rms error {:.4} of their spread (95 % under {:.4}); first choice \
-         the same {:.1} % (exact's margin: median {:.4} of the spread, 10 % under {:.4})",
-        rows(exact),
-        errors.iter().sum::<f64>() / errors.len().max(1) as f64,
-        quantile(&mut errors, 0.95),
-        100.0 * same as f64 / margins.len().max(1) as f64,
+        "logits, following exact's answers: rms error {mean:.4} of their spread (95 % under {:.4})",
+        quantile(&mut errors, 0.95)
+    );
+    println!(
+        "first choice: the same for {} of {} tokens; {} of {} that do not repeat the one before, where exact's margin \
+         has median {:.4} and first decile {:.4} of the spread",
+        all.1,
+        all.0,
+        changes.1,
+        changes.0,
         quantile(&mut margins, 0.5),
         quantile(&mut margins, 0.1),
     );
+}
+
+fn standard_deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    (values.map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt()
 }
 
 fn print_answers(exact: &[Observed], fast: &[Observed]) {
@@ -172,17 +212,22 @@ fn free(answer: &[u32]) -> &[u32] {
     answer.get(2..answer.len().min(FREE_TOKENS + 2)).unwrap_or_default()
 }
 
-/// Index of the largest value and its distance to the second largest.
-fn best(row: &[f32]) -> (usize, f64) {
-    let (mut first, mut second) = ((0, f32::NEG_INFINITY), f32::NEG_INFINITY);
-    for (index, value) in row.iter().enumerate() {
-        if *value > first.1 {
-            (first, second) = ((index, *value), first.1);
-        } else if *value > second {
-            second = *value;
+impl Position {
+    /// The token to choose and its distance to the next best.
+    fn best(&self) -> (usize, f64) {
+        let (mut first, mut second) = ((0, f32::NEG_INFINITY), f32::NEG_INFINITY);
+        for (index, value) in self.logits.iter().enumerate() {
+            if self.banned.iter().any(|token| *token as usize == index) {
+                continue;
+            }
+            if *value > first.1 {
+                (first, second) = ((index, *value), first.1);
+            } else if *value > second {
+                second = *value;
+            }
         }
+        (first.0, f64::from(first.1 - second))
     }
-    (first.0, f64::from(first.1 - second))
 }
 
 fn quantile(values: &mut [f64], share: f64) -> f64 {
