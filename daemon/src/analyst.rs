@@ -11,6 +11,7 @@ use belvedere_models::{
 
 use belvedere_models::engine::Pixels;
 
+use crate::cache;
 use crate::config::ModelSettings;
 use crate::demonstration;
 use crate::messages::TimingMs;
@@ -101,6 +102,7 @@ impl Analyst {
             device: settings.device,
             precision: settings.precision,
             threads: settings.threads,
+            scratch: cache::folder().map(|folder| folder.join("loading")),
             ..LoadOptions::default()
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;

@@ -6,6 +6,7 @@ use belvedere_models::checkpoint::{FlorenceConfig, Layout};
 use belvedere_models::synthetic::{StoredType, SyntheticModel};
 
 use crate::analyst::AnalysisError;
+use crate::cache;
 
 /// The vocabulary of Florence-2; see models/testdata/tokenizer for its origin and licence.
 const TOKENIZER: &str = include_str!("../../models/testdata/tokenizer/tokenizer.json");
@@ -18,7 +19,8 @@ const IMAGE_PX: u32 = 384;
 /// # Errors
 /// The folder cannot be written.
 pub fn checkpoint() -> Result<PathBuf, AnalysisError> {
-    let dir = cache().join(format!("demonstration-{}", env!("CARGO_PKG_VERSION")));
+    let cache = cache::folder().unwrap_or_else(|| std::env::temp_dir().join("belvedere"));
+    let dir = cache.join(format!("demonstration-{}", env!("CARGO_PKG_VERSION")));
     if dir.is_dir() {
         return Ok(dir);
     }
@@ -41,16 +43,4 @@ fn write(dir: &Path) -> Result<(), String> {
         .write(dir, Layout::Native, StoredType::F16)
         .map_err(|error| error.to_string())?;
     std::fs::write(dir.join("tokenizer.json"), TOKENIZER).map_err(|error| error.to_string())
-}
-
-/// `$XDG_CACHE_HOME/belvedere`, `~/.cache/belvedere`, or below the folder for temporary files.
-fn cache() -> PathBuf {
-    let absolute = |path: std::ffi::OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
-    std::env::var_os("CACHE_DIRECTORY")
-        .and_then(absolute)
-        .or_else(|| {
-            let home = || Some(std::env::var_os("HOME").and_then(absolute)?.join(".cache"));
-            Some(std::env::var_os("XDG_CACHE_HOME").and_then(absolute).or_else(home)?.join("belvedere"))
-        })
-        .unwrap_or_else(|| std::env::temp_dir().join("belvedere"))
 }

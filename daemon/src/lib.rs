@@ -3,6 +3,7 @@
 pub mod analyst;
 pub mod annotate;
 pub mod broker;
+pub mod cache;
 pub mod cli;
 pub mod commands;
 pub mod config;

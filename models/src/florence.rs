@@ -45,6 +45,9 @@ pub struct LoadOptions {
     pub runtime_library: Option<std::path::PathBuf>,
     /// `Some(false)` leaves OpenVINO out even where it is there; `Some(true)` fails where it is not.
     pub openvino: Option<bool>,
+    /// A folder of the caller's own in which weights lie, in the engine's layout, while they are loaded: on a disk, with
+    /// room for the model in f32. `None` for a new folder in the system's temporary one.
+    pub scratch: Option<std::path::PathBuf>,
 }
 
 impl Default for LoadOptions {
@@ -57,6 +60,7 @@ impl Default for LoadOptions {
             threads: None,
             runtime_library: None,
             openvino: None,
+            scratch: None,
         }
     }
 }
@@ -88,6 +92,7 @@ impl Florence {
                 threads: options.threads,
                 openvino: options.openvino,
                 library: options.runtime_library.as_deref(),
+                scratch: options.scratch.as_deref(),
             },
         )?;
         let generation = &config.generation;

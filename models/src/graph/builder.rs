@@ -6,10 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::attribute::{float, int, ints};
 use super::graph_file::{Graph, Port};
-use super::onnx::{
-    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, FLOAT, INT64, NodeProto, TensorProto,
-};
+use super::onnx::{AttributeProto, FLOAT, INT64, NodeProto, TensorProto};
 use super::weight::{Recipe, Weight};
 use super::{Dim, Element};
 use crate::ModelError;
@@ -364,33 +363,6 @@ fn shapes(config: &FlorenceConfig) -> HashMap<String, Vec<usize>> {
     // Present where a fine-tune untied it.
     shapes.insert(LM_HEAD.to_owned(), vec![config.text.vocabulary, config.text.d_model]);
     shapes
-}
-
-pub(super) fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        i: Some(value),
-        r#type: ATTRIBUTE_INT,
-        ..AttributeProto::default()
-    }
-}
-
-pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        ints: values.to_vec(),
-        r#type: ATTRIBUTE_INTS,
-        ..AttributeProto::default()
-    }
-}
-
-fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        f: Some(value),
-        r#type: ATTRIBUTE_FLOAT,
-        ..AttributeProto::default()
-    }
 }
 
 impl Element {

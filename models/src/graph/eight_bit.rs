@@ -5,12 +5,15 @@
 //! quantises activations to 8 bits a block at a time (`accuracy_level` 4), which AVX2, AVX-512 VNNI and AMX machines
 //! alike have instructions for.
 
+use std::path::Path;
+
 use prost::Message;
 
-use super::builder::int;
-use super::graph_file::Graph;
+use super::attribute::int;
+use super::graph_file::{Graph, outside};
 use super::onnx::{NodeProto, OperatorSetIdProto, TensorProto, UINT8};
 use super::weight::{Recipe, Weight};
+use super::weights_file::WeightsFile;
 use crate::ModelError;
 use crate::checkpoint::Weights;
 
@@ -20,25 +23,33 @@ const DOMAIN: &str = "com.microsoft";
 const ZERO_POINT: f32 = 128.0;
 
 impl Graph {
-    /// The whole model in memory, every product with a weight matrix in 8 bits and everything else as it was.
+    /// Like [`write`](Self::write), with every product with a weight matrix in 8 bits and everything else as it was.
     ///
     /// # Errors
-    /// A weight that cannot be read.
-    pub fn to_bytes_eight_bit(&self, weights: &dyn Weights) -> Result<Vec<u8>, ModelError> {
+    /// A weight that cannot be read, a file that cannot be written.
+    pub fn write_eight_bit(
+        &self,
+        path: &Path,
+        weights: &dyn Weights,
+        file: &mut WeightsFile,
+    ) -> Result<(), ModelError> {
         let mut nodes = self.nodes().to_vec();
-        let mut tensors = Vec::new();
+        let mut tensors: Vec<TensorProto> = Vec::new();
         for node in &mut nodes {
             let matrix =
                 node.input.get(1).and_then(|name| self.weights().iter().find(|weight| weight.name == *name));
             let Some(matrix) = matrix.and_then(|weight| rows_of(node, weight)) else { continue };
             let [outputs, inputs] = matrix.shape[..] else { continue };
-            let (quantised, scales) = quantised(&matrix.read(weights)?, inputs);
             let blocks = inputs.div_ceil(BLOCK);
             let names = ["8bit", "scales"].map(|kind| format!("{}:{kind}", matrix.name));
-            if !tensors.iter().any(|tensor: &TensorProto| tensor.name == names[0]) {
-                let scales: Vec<u8> = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
-                tensors.push(tensor(&names[0], &[outputs, blocks, BLOCK], UINT8, quantised));
-                tensors.push(tensor(&names[1], &[outputs, blocks], matrix.element.onnx(), scales));
+            if !tensors.iter().any(|tensor| tensor.name == names[0]) {
+                let (quantised, scales) = quantised(&matrix.read(weights)?, inputs);
+                let quantised = file.append([quantised])?;
+                let scales = file.append([matrix.encode(&scales)])?;
+                let declared = tensor(&names[0], &[outputs, blocks, BLOCK], UINT8);
+                tensors.push(outside(declared, file, quantised));
+                let declared = tensor(&names[1], &[outputs, blocks], matrix.element.onnx());
+                tensors.push(outside(declared, file, scales));
             }
             node.op_type = "MatMulNBits".to_owned();
             node.domain = DOMAIN.to_owned();
@@ -49,14 +60,15 @@ impl Graph {
             node.attribute = attributes.map(|(name, value)| int(name, value as i64)).to_vec();
         }
         let used = |name: &str| nodes.iter().any(|node| node.input.iter().any(|input| input == name));
-        let mut initializers = self.initializers(weights, used)?;
+        let mut initializers = self.initializers_beside(weights, file, used)?;
         initializers.extend(tensors);
         let mut model = self.model(initializers);
         model.opset_import.push(OperatorSetIdProto { domain: Some(DOMAIN.to_owned()), version: 1 });
         if let Some(graph) = &mut model.graph {
             graph.node = nodes;
         }
-        Ok(model.encode_to_vec())
+        file.flush()?;
+        std::fs::write(path, model.encode_to_vec()).map_err(ModelError::io(path))
     }
 }
 
@@ -94,12 +106,11 @@ fn quantised(elements: &[f32], inputs: usize) -> (Vec<u8>, Vec<f32>) {
     (bytes, scales)
 }
 
-fn tensor(name: &str, sides: &[usize], data_type: i32, raw: Vec<u8>) -> TensorProto {
+fn tensor(name: &str, sides: &[usize], data_type: i32) -> TensorProto {
     TensorProto {
         name: name.to_owned(),
         dims: sides.iter().map(|side| *side as i64).collect(),
         data_type,
-        raw_data: Some(raw),
         ..TensorProto::default()
     }
 }

@@ -80,14 +80,6 @@ impl Graph {
         self.weights.iter().map(Weight::bytes_long).sum()
     }
 
-    pub(super) fn weights(&self) -> &[Weight] {
-        &self.weights
-    }
-
-    pub(super) fn nodes(&self) -> &[NodeProto] {
-        &self.nodes
-    }
-
     /// The model with its weights declared but not there.
     #[cfg(test)]
     pub(super) fn declared(&self) -> ModelProto {
@@ -103,27 +95,25 @@ impl Graph {
         bytes.map(f32::from_le_bytes).collect()
     }
 
+    pub(super) fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    pub(super) fn nodes(&self) -> &[NodeProto] {
+        &self.nodes
+    }
+
     /// The whole model in one piece of memory, weights included. For small models: ONNX files end at 2 GB.
     ///
     /// # Errors
     /// A weight that cannot be read.
     pub fn to_bytes(&self, weights: &dyn Weights) -> Result<Vec<u8>, ModelError> {
-        Ok(self.model(self.initializers(weights, |_| true)?).encode_to_vec())
-    }
-
-    /// The weights that `wanted` names, with their elements.
-    pub(super) fn initializers(
-        &self,
-        weights: &dyn Weights,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<Vec<TensorProto>, ModelError> {
-        let wanted = self.weights.iter().filter(|weight| wanted(&weight.name));
-        wanted
-            .map(|weight| {
-                let elements = weight.read(weights)?;
-                Ok(TensorProto { raw_data: Some(weight.encode(&elements)), ..declaration(weight) })
-            })
-            .collect()
+        let inside = |weight: &Weight| {
+            let elements = weight.read(weights)?;
+            Ok(TensorProto { raw_data: Some(weight.encode(&elements)), ..declaration(weight) })
+        };
+        let initializers = self.weights.iter().map(inside).collect::<Result<_, ModelError>>()?;
+        Ok(self.model(initializers).encode_to_vec())
     }
 
     /// Writes the model without its weights, which go to (or are already in) `file`. `path` must be in the folder of
@@ -151,24 +141,29 @@ impl Graph {
         weights: &dyn Weights,
         file: &mut WeightsFile,
     ) -> Result<Vec<u8>, ModelError> {
-        let mut initializers = Vec::with_capacity(self.weights.len());
-        for weight in &self.weights {
-            let mut tensor = declaration(weight);
-            if weight.bytes_long() < SMALLEST_EXTERNAL_BYTES {
-                tensor.raw_data = Some(weight.encode(&weight.read(weights)?));
-            } else {
-                let (offset, length) = file.place(weight, weights)?;
-                let entry = |key: &str, value: String| StringStringEntryProto { key: key.to_owned(), value };
-                tensor.data_location = EXTERNAL;
-                tensor.external_data = vec![
-                    entry("location", file.file_name().to_owned()),
-                    entry("offset", offset.to_string()),
-                    entry("length", length.to_string()),
-                ];
-            }
-            initializers.push(tensor);
-        }
-        Ok(self.model(initializers).encode_to_vec())
+        Ok(self.model(self.initializers_beside(weights, file, |_| true)?).encode_to_vec())
+    }
+
+    /// The weights that `wanted` names: the small ones with their elements, the others in `file`.
+    pub(super) fn initializers_beside(
+        &self,
+        weights: &dyn Weights,
+        file: &mut WeightsFile,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<TensorProto>, ModelError> {
+        let wanted = self.weights.iter().filter(|weight| wanted(&weight.name));
+        wanted
+            .map(|weight| {
+                let tensor = declaration(weight);
+                if weight.bytes_long() < SMALLEST_EXTERNAL_BYTES {
+                    let elements = weight.read(weights)?;
+                    Ok(TensorProto { raw_data: Some(weight.encode(&elements)), ..tensor })
+                } else {
+                    let place = file.place(weight, weights)?;
+                    Ok(outside(tensor, file, place))
+                }
+            })
+            .collect()
     }
 
     pub(super) fn model(&self, mut initializers: Vec<TensorProto>) -> ModelProto {
@@ -187,6 +182,17 @@ impl Graph {
             opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: OPSET }],
         }
     }
+}
+
+/// `tensor` with its elements at `(offset, length)` of `file`.
+pub(super) fn outside(tensor: TensorProto, file: &WeightsFile, (offset, length): (u64, u64)) -> TensorProto {
+    let entry = |key: &str, value: String| StringStringEntryProto { key: key.to_owned(), value };
+    let external_data = vec![
+        entry("location", file.file_name().to_owned()),
+        entry("offset", offset.to_string()),
+        entry("length", length.to_string()),
+    ];
+    TensorProto { data_location: EXTERNAL, external_data, ..tensor }
 }
 
 fn declaration(weight: &Weight) -> TensorProto {

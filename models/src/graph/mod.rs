@@ -3,6 +3,7 @@
 //! Four graphs (specification section 10), opset 17, only operators of TensorRT 10.3's parser. Inputs and outputs are
 //! documented at [`Graphs::vision`], [`Graphs::encoder`] and [`Graphs::decoder`].
 
+mod attribute;
 mod builder;
 mod decoder;
 mod eight_bit;

@@ -74,16 +74,27 @@ impl WeightsFile {
                 return Ok((place.3, length));
             }
         }
+        known.push(self.placed.len());
         let elements = weight.read(weights)?;
+        let pieces = elements.chunks(PIECE_ELEMENTS).map(|piece| weight.encode(piece));
+        let (offset, _) = self.append(pieces)?;
+        self.placed.push((weight.recipe.clone(), weight.element, weight.shape.clone(), offset));
+        Ok((offset, length))
+    }
+
+    /// Writes `pieces` one behind the other, from the next page on. Returns their offset and length.
+    pub(super) fn append(
+        &mut self,
+        pieces: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<(u64, u64), ModelError> {
         let offset = self.position.next_multiple_of(ALIGNMENT_BYTES);
         let gap = vec![0; (offset - self.position) as usize];
         self.out.write_all(&gap).map_err(ModelError::io(&self.path))?;
-        for piece in elements.chunks(PIECE_ELEMENTS) {
-            self.out.write_all(&weight.encode(piece)).map_err(ModelError::io(&self.path))?;
+        self.position = offset;
+        for piece in pieces {
+            self.out.write_all(&piece).map_err(ModelError::io(&self.path))?;
+            self.position += piece.len() as u64;
         }
-        self.position = offset + length;
-        known.push(self.placed.len());
-        self.placed.push((weight.recipe.clone(), weight.element, weight.shape.clone(), offset));
-        Ok((offset, length))
+        Ok((offset, self.position - offset))
     }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod caches;
 mod features;
 mod library;
+mod scratch;
 mod session;
 
 use std::path::Path;
@@ -19,12 +20,13 @@ use ort::value::{Tensor, TensorRef};
 use self::batch::{CrossCaches, Decoder, Names, OrtBatch};
 use self::caches::SelfCaches;
 use self::features::CpuFeatures;
+use self::scratch::Scratch;
 use self::session::{Provider, failure, session};
 use super::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, Pixels};
 use crate::ModelError;
 use crate::checkpoint::{FlorenceConfig, Weights};
 use crate::florence::Precision;
-use crate::graph::{DecoderShape, GraphOptions, Graphs, Query, VisionShape};
+use crate::graph::{DecoderShape, Graph, GraphOptions, Graphs, Query, VisionShape};
 
 /// How to make an [`OrtEngine`].
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct OrtOptions<'a> {
     pub openvino: Option<bool>,
     /// The library file; `None` to search for it.
     pub library: Option<&'a Path>,
+    /// Where graphs and weights lie while they are loaded; `None` for the system's temporary folder.
+    pub scratch: Option<&'a Path>,
 }
 
 /// Florence-2 on ONNX Runtime, on the CPU.
@@ -84,8 +88,9 @@ impl OrtEngine {
         let provider = if openvino { Provider::OpenVino { bf16 } } else { Provider::Cpu };
 
         let graphs = Graphs::new(config, GraphOptions::new(config, weights, options.width, options.height))?;
-        let open = |graph: crate::graph::Graph, provider| {
-            let model = graph.to_bytes(weights)?;
+        let mut scratch = Scratch::open(options.scratch)?;
+        let mut open = |graph: Graph, provider| {
+            let model = scratch.put(&graph, |path, file| graph.write(path, weights, file))?;
             session(&environment, graph.name(), &model, provider, threads)
         };
         // The vision tower first: it takes the most memory while it is loaded, and nobody else's then.
@@ -97,7 +102,7 @@ impl OrtEngine {
         let decoder = match options.precision {
             Precision::Exact => open(graph, Provider::Cpu)?,
             Precision::Fast => {
-                let model = graph.to_bytes_eight_bit(weights)?;
+                let model = scratch.put(&graph, |path, file| graph.write_eight_bit(path, weights, file))?;
                 session(&environment, graph.name(), &model, Provider::Cpu, threads)?
             }
         };

@@ -1,5 +1,7 @@
 //! One ONNX Runtime session for one graph.
 
+use std::path::Path;
+
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -38,14 +40,15 @@ pub(super) fn failure(doing: impl Into<String>) -> impl FnOnce(ort::Error) -> Mo
     move |error| ModelError::Engine { engine: "ort", doing, reason: error.to_string() }
 }
 
-/// Makes a session from a model in memory.
+/// Makes a session from a model file. The weights beside it are mapped, not read: what the runtime does not repack
+/// stays shared with the page cache.
 ///
 /// # Errors
 /// The provider or the runtime refuses the graph. A provider that was asked for is never silently replaced.
 pub(super) fn session(
     environment: &ort::environment::Environment,
     graph: &str,
-    model: &[u8],
+    model: &Path,
     provider: Provider,
     threads: usize,
 ) -> Result<Session, ModelError> {
@@ -57,7 +60,7 @@ pub(super) fn session(
         reason,
     })?;
     let mut builder = builder;
-    builder.commit_from_memory(model).map_err(failure(doing()))
+    builder.commit_from_file(model).map_err(failure(doing()))
 }
 
 fn configure(builder: SessionBuilder, provider: Provider, threads: usize) -> Result<SessionBuilder, String> {
