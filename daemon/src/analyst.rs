@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan};
 use belvedere_models::{
-    Answer, CancelToken, Checkpoint, Florence, GenerationOptions, ImageFeatures, LoadOptions, ModelError,
-    ParseMode, PictureSize, Prompt, PromptStyle, StageTimes, Task, TaskInput, TaskOutput, Tokenizer,
+    Answer, CancelToken, Checkpoint, Florence, Generation, GenerationOptions, ImageFeatures, LoadOptions,
+    ModelError, ParseMode, PictureSize, Prompt, PromptStyle, Task, TaskInput, TaskOutput, Tokenizer,
 };
 
 use belvedere_models::engine::Pixels;
@@ -175,7 +175,7 @@ impl Analyst {
         let size = PictureSize::new(picture.width(), picture.height());
         let mut timing = TimingMs { preprocess, vision, ..TimingMs::default() };
         let mut answers = Vec::with_capacity(prompts.len());
-        for (prompt, (token_ids, log_probs, times)) in prompts.iter().zip(generated) {
+        for (prompt, Generation { token_ids, log_probs, timing: times }) in prompts.iter().zip(generated) {
             timing.encoder = times.encoder_ms;
             timing.decode = times.prefill_ms + times.decode_ms;
             let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
@@ -207,7 +207,7 @@ impl Analyst {
         Ok(self.florence.encode_image(view, cancel)?)
     }
 
-    /// The text stages: token ids, their log-probabilities and the batch's times, prompt by prompt.
+    /// The text stages, prompt by prompt.
     ///
     /// # Errors
     /// The engine's, and cancellation.
@@ -216,10 +216,9 @@ impl Analyst {
         features: &ImageFeatures,
         prompts: &[Prompt],
         cancel: &CancelToken,
-    ) -> Result<Vec<(Vec<u32>, Vec<f32>, StageTimes)>, AnalysisError> {
+    ) -> Result<Vec<Generation>, AnalysisError> {
         let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
-        let generated = self.florence.generate(features, &token_ids, &self.options, cancel)?;
-        Ok(generated.into_iter().map(|one| (one.token_ids, one.log_probs, one.timing)).collect())
+        Ok(self.florence.generate(features, &token_ids, &self.options, cancel)?)
     }
 
     /// The stage after the model.

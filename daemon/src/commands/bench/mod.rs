@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use belvedere_kernels::RgbImage;
-use belvedere_models::{Answer, CancelToken, PictureSize, Prompt, Task, TaskInput};
+use belvedere_models::{Answer, CancelToken, Generation, PictureSize, Prompt, Task, TaskInput};
 
 use super::CommandError;
 use crate::analyst::Analyst;
@@ -99,7 +99,7 @@ impl Runs<'_> {
         let (features, vision_ms) = analyst.encode(&pixels, &cancel)?;
         samples.add("vision", vision_ms);
         let generated = analyst.generate(&features, &self.prompt, &cancel)?;
-        let Some((token_ids, log_probs, times)) = generated.into_iter().next() else {
+        let Some(Generation { token_ids, log_probs, timing: times }) = generated.into_iter().next() else {
             return Err(CommandError::Missed("the model gave no answer".to_owned()));
         };
         samples.add("encoder", times.encoder_ms);
