@@ -131,6 +131,13 @@ impl Analyst {
         self.is_demonstration
     }
 
+    /// Lets every answer from now on have exactly `tokens` tokens after the start token, whatever the model would
+    /// say: for measurements. A decoder with fewer positions still ends there.
+    pub fn answer_with_exactly(&mut self, tokens: usize) {
+        self.options.min_new_tokens = tokens;
+        self.options.max_new_tokens = tokens;
+    }
+
     /// A prompt for `task`.
     ///
     /// # Errors

@@ -232,8 +232,8 @@ pub struct Bench {
     /// Runs before anything is measured.
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub warm_up: u32,
-    /// Tokens after the start token in each answer, the forced first and last ones included. An answer
-    /// that ends sooner is counted as it is, and said to be.
+    /// Tokens after the start token in each answer, the forced first and last ones included: exactly so
+    /// many, no answer ends sooner.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1024))]
     pub tokens: u16,
     /// Beams of the search; 1 is greedy.

@@ -118,6 +118,11 @@ impl Florence {
         self.engine.description()
     }
 
+    /// The engine itself, for work below the decode loop: scoring given tokens, measuring a step.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        self.engine.as_mut()
+    }
+
     /// Runs the vision tower on preprocessed pixels, once for any number of prompts. Returns the features and the
     /// time taken in ms.
     ///

@@ -50,6 +50,7 @@ fn options_of(case: &Value) -> GenerationOptions {
     GenerationOptions {
         beams: case["beams"].as_u64().expect("beams") as usize,
         max_new_tokens: case["max_new_tokens"].as_u64().expect("max_new_tokens") as usize,
+        min_new_tokens: case["min_new_tokens"].as_u64().expect("min_new_tokens") as usize,
         early_stopping: match case["early_stopping"].as_str().expect("early_stopping") {
             "true" => EarlyStopping::AtOnce,
             "false" => EarlyStopping::WhenUnlikely,
@@ -65,6 +66,7 @@ fn greedy_and_beam_search_choose_what_transformers_chooses() {
         serde_json::from_str(include_str!("../testdata/search_goldens.json")).expect("goldens");
     let cases = goldens["cases"].as_array().expect("cases");
     assert!(cases.len() > 600);
+    assert!(cases.iter().filter(|case| case["min_new_tokens"] != 0).count() > 80);
     let mut wrong = Vec::new();
     for case in cases {
         let seed = case["seed"].as_u64().expect("seed");
@@ -170,6 +172,27 @@ fn lengths_that_force_every_token_need_no_model() {
             let result = run(&mut engine, &[&[1]], 20, &options).expect("a generation").remove(0);
             assert_eq!(result.token_ids, expected);
             assert!(result.log_probs.iter().all(|log_prob| *log_prob == 0.0));
+        }
+    }
+}
+
+#[test]
+fn as_many_tokens_at_least_as_at_most_are_exactly_so_many() {
+    for beams in [1, 3] {
+        for tokens in [1, 2, 3, 17, 60] {
+            let options = GenerationOptions {
+                beams,
+                max_new_tokens: tokens,
+                min_new_tokens: tokens,
+                ..GenerationOptions::default()
+            };
+            let mut engine = ScriptedEngine::new(20, |_, history| logits(5, 3, 9.0, 20, history));
+            let result = run(&mut engine, &[&[1], &[7]], 20, &options).expect("generations");
+            for generation in result {
+                let ids = generation.token_ids;
+                assert_eq!(ids.len(), tokens + 1);
+                assert_eq!(ids.iter().skip(1).position(|id| *id == 2), Some(tokens - 1), "{ids:?}");
+            }
         }
     }
 }

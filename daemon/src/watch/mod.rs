@@ -46,7 +46,7 @@ pub enum WatchError {
         task: &'static str,
         /// Why.
         #[source]
-        reason: AnalysisError,
+        reason: Box<AnalysisError>,
     },
     /// The way to the broker is wrong.
     #[error(transparent)]

@@ -38,7 +38,7 @@ impl Questions {
             let prompt = analyst.prompt(task, input).map_err(|reason| WatchError::Question {
                 camera: camera.name.clone(),
                 task: task.name(),
-                reason,
+                reason: Box::new(reason),
             })?;
             questions.prompts.push(prompt);
             questions.answers.push((task, topics::result(root, &camera.name, task.name())));

@@ -20,11 +20,16 @@ struct Hypothesis {
 
 /// Beam search over one item, the vectorised form of transformers 4.50 and later (spec 4.8): `K` running sequences,
 /// `K` slots for finished ones, and `2K` candidates a step. Step numbers in the comments are those of the spec.
+///
+/// Equal scores keep the order of running sequences, then of token ids. The reference leaves it to `torch.topk`, which
+/// gives equals in no stated order (on the CPU it changes with the number of candidates), so a tie cannot be promised
+/// to fall as it does there. Ties do happen where logits depend on the last token alone: sequences that pass through
+/// the same transitions in another order have the same sum, to the bit or to its rounding. A model that sees its whole
+/// history does not make them.
 #[derive(Debug)]
 pub(crate) struct BeamSearch {
     beams: usize,
     processors: Processors,
-    eos: u32,
     early_stopping: EarlyStopping,
     length_penalty: f32,
     running: Vec<Hypothesis>,
@@ -45,7 +50,6 @@ impl BeamSearch {
     pub(crate) fn new(
         beams: usize,
         processors: Processors,
-        eos: u32,
         early_stopping: EarlyStopping,
         length_penalty: f32,
         prefix: &[u32],
@@ -64,7 +68,6 @@ impl BeamSearch {
         Self {
             beams,
             processors,
-            eos,
             early_stopping,
             length_penalty,
             running,
@@ -84,7 +87,7 @@ impl BeamSearch {
         // 3. What stops a candidate.
         let max_length = self.processors.max_length;
         let stops: Vec<bool> =
-            candidates.iter().map(|c| c.token == self.eos || length + 1 >= max_length).collect();
+            candidates.iter().map(|c| c.token == self.processors.eos || length + 1 >= max_length).collect();
 
         // 4. The best K that go on; a stable sort keeps the candidates' order among equals.
         let mut order: Vec<(f32, usize)> = candidates
@@ -136,7 +139,7 @@ impl BeamSearch {
         }
         let rows = self.running.iter().map(|r| NextRow {
             parent: if shared { first_row } else { first_row + r.beam },
-            token: r.tokens.last().copied().unwrap_or(self.eos),
+            token: r.tokens.last().copied().unwrap_or(self.processors.eos),
         });
         Turn::Continue(rows.collect())
     }

@@ -46,6 +46,9 @@ pub struct GenerationOptions {
     /// Tokens after the start token, the forced first and last ones included. More than the decoder has positions
     /// for is cut to those.
     pub max_new_tokens: usize,
+    /// Tokens after the start token before which a sequence may not end by itself; 0 for no such rule. The forced end
+    /// at `max_new_tokens` comes whatever this says: with both equal, every sequence has exactly that many.
+    pub min_new_tokens: usize,
     /// Beam search only.
     pub early_stopping: EarlyStopping,
     /// Beam search only: finished scores are divided by length to this power.
@@ -54,7 +57,13 @@ pub struct GenerationOptions {
 
 impl Default for GenerationOptions {
     fn default() -> Self {
-        Self { beams: 1, max_new_tokens: 1024, early_stopping: EarlyStopping::default(), length_penalty: 1.0 }
+        Self {
+            beams: 1,
+            max_new_tokens: 1024,
+            min_new_tokens: 0,
+            early_stopping: EarlyStopping::default(),
+            length_penalty: 1.0,
+        }
     }
 }
 
@@ -132,6 +141,8 @@ pub fn generate(
     let max_length = options.max_new_tokens.min(config.max_positions).saturating_add(1);
     let processors = Processors {
         no_repeat_ngram: config.no_repeat_ngram,
+        eos: config.eos,
+        min_new_tokens: options.min_new_tokens,
         forced_bos: config.forced_bos,
         forced_eos: config.forced_eos,
         max_length,
@@ -156,12 +167,7 @@ pub fn generate(
 
     let mut finished: Vec<Option<Finished>> = prompts.iter().map(|_| None).collect();
     let mut active: Vec<Active> = (0..prompts.len())
-        .map(|item| Active {
-            item,
-            search: search(config, options, processors, &prefix),
-            first_row: item,
-            rows: 1,
-        })
+        .map(|item| Active { item, search: search(options, processors, &prefix), first_row: item, rows: 1 })
         .collect();
     let mut next: Vec<NextRow> = Vec::with_capacity(prompts.len() * options.beams);
 
@@ -217,19 +223,13 @@ impl Active {
     }
 }
 
-fn search(
-    config: &DecoderConfig,
-    options: &GenerationOptions,
-    processors: Processors,
-    prefix: &[u32],
-) -> Search {
+fn search(options: &GenerationOptions, processors: Processors, prefix: &[u32]) -> Search {
     if options.beams == 1 {
-        return Search::Greedy(Greedy::new(processors, config.eos, prefix));
+        return Search::Greedy(Greedy::new(processors, prefix));
     }
     Search::Beam(BeamSearch::new(
         options.beams,
         processors,
-        config.eos,
         options.early_stopping,
         options.length_penalty,
         prefix,

@@ -7,20 +7,14 @@ use crate::engine::NextRow;
 #[derive(Debug)]
 pub(crate) struct Greedy {
     processors: Processors,
-    eos: u32,
     tokens: Vec<u32>,
     log_probs: Vec<f32>,
 }
 
 impl Greedy {
     /// Starts from `prefix`, whose tokens after the first were forced.
-    pub(crate) fn new(processors: Processors, eos: u32, prefix: &[u32]) -> Self {
-        Self {
-            processors,
-            eos,
-            tokens: prefix.to_vec(),
-            log_probs: vec![0.0; prefix.len().saturating_sub(1)],
-        }
+    pub(crate) fn new(processors: Processors, prefix: &[u32]) -> Self {
+        Self { processors, tokens: prefix.to_vec(), log_probs: vec![0.0; prefix.len().saturating_sub(1)] }
     }
 
     /// Chooses the next token from the logits of `row`, which are processed in place.
@@ -41,7 +35,7 @@ impl Greedy {
         };
         self.tokens.push(token);
         self.log_probs.push(log_prob);
-        if token == self.eos || self.tokens.len() >= self.processors.max_length {
+        if token == self.processors.eos || self.tokens.len() >= self.processors.max_length {
             let (token_ids, log_probs) =
                 (std::mem::take(&mut self.tokens), std::mem::take(&mut self.log_probs));
             return Turn::Finished(Finished { token_ids, log_probs });

@@ -1,10 +1,16 @@
-/// The reference's logits processors, in its order (spec 4.6): no repeated n-gram, forced first token, forced end.
+/// The reference's logits processors, in the order of transformers' `_get_logits_processor` (spec 4.6): no repeated
+/// n-gram, no end before the least number of tokens, forced first token, forced end.
 ///
-/// A forced token overrides every ban, and a forced end overrides a forced first token, as later processors do.
+/// The two bans only set −inf, so their order does not matter. A forced token overrides every ban, and a forced end
+/// overrides a forced first token, as later processors do: with as many tokens at least as at most, the last is still
+/// the forced end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Processors {
     /// 0 switches the ban off.
     pub(crate) no_repeat_ngram: usize,
+    pub(crate) eos: u32,
+    /// Tokens after the start token before which `eos` is banned; 0 switches the ban off.
+    pub(crate) min_new_tokens: usize,
     pub(crate) forced_bos: Option<u32>,
     pub(crate) forced_eos: Option<u32>,
     /// Longest sequence, the start token included.
@@ -18,8 +24,16 @@ impl Processors {
         end.or(self.forced_bos.filter(|_| length == 1))
     }
 
-    /// Tokens that would repeat an n-gram of `sequence`, possibly more than once each.
+    /// Tokens that may not follow `sequence`, possibly more than once each.
     pub(crate) fn banned<'s>(&self, sequence: &'s [u32]) -> impl Iterator<Item = u32> + use<'s> {
+        // What `MinNewTokensLengthLogitsProcessor` compares: the tokens there are, not the one being chosen. The end
+        // that completes the least number is banned too, unless it is forced.
+        let early = sequence.len().saturating_sub(1) < self.min_new_tokens;
+        self.repeated(sequence).chain(early.then_some(self.eos))
+    }
+
+    /// Tokens that would repeat an n-gram of `sequence`.
+    fn repeated<'s>(&self, sequence: &'s [u32]) -> impl Iterator<Item = u32> + use<'s> {
         let n = self.no_repeat_ngram;
         let tail =
             n.checked_sub(1).and_then(|keep| sequence.len().checked_sub(keep)).map(|from| &sequence[from..]);
@@ -37,7 +51,14 @@ mod tests {
     use super::*;
 
     fn processors() -> Processors {
-        Processors { no_repeat_ngram: 3, forced_bos: Some(0), forced_eos: Some(2), max_length: 10 }
+        Processors {
+            no_repeat_ngram: 3,
+            eos: 2,
+            min_new_tokens: 0,
+            forced_bos: Some(0),
+            forced_eos: Some(2),
+            max_length: 10,
+        }
     }
 
     fn banned(sequence: &[u32]) -> Vec<u32> {
@@ -67,6 +88,21 @@ mod tests {
     fn a_size_of_zero_bans_nothing() {
         let off = Processors { no_repeat_ngram: 0, ..processors() };
         assert_eq!(off.banned(&[2, 0, 0, 0, 0]).count(), 0);
+    }
+
+    #[test]
+    fn the_end_is_banned_until_there_are_enough_tokens() {
+        let least = Processors { min_new_tokens: 3, ..processors() };
+        let banned = |sequence: &[u32]| least.banned(sequence).collect::<Vec<_>>();
+        assert_eq!(banned(&[2]), [2]);
+        assert_eq!(banned(&[2, 0, 7]), [2]);
+        assert_eq!(banned(&[2, 0, 7, 8]), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn both_bans_hold_at_once() {
+        let least = Processors { min_new_tokens: 8, ..processors() };
+        assert_eq!(least.banned(&[2, 0, 7, 8, 9, 7, 8]).collect::<Vec<_>>(), [9, 2]);
     }
 
     #[test]

@@ -87,14 +87,23 @@ def main():
                     for max_new_tokens in (2, 3, 20):
                         for window, bonus in ((6, 0.0), (4, 1.5), (30, -2.0)):
                             number += 1
-                            cases.append((number, vocabulary, beams, early, penalty, max_new_tokens, window, bonus))
+                            cases.append((number, vocabulary, beams, early, penalty, max_new_tokens, 0, window, bonus))
+    # Bounds from below: on the way, at the end, beyond it; where the end would come early, and where not.
+    for vocabulary in (12, 60):
+        for beams in (1, 3, 5):
+            for early in (True, False) if beams > 1 else (True,):
+                for max_new_tokens, min_new_tokens in ((20, 3), (20, 12), (20, 19), (20, 20), (3, 3), (8, 20)):
+                    for window, bonus in ((6, 0.0), (4, 4.0)):
+                        number += 1
+                        cases.append(
+                            (number, vocabulary, beams, early, 1.0, max_new_tokens, min_new_tokens, window, bonus))
     results = []
-    for seed, vocabulary, beams, early, penalty, max_new_tokens, window, bonus in cases:
+    for seed, vocabulary, beams, early, penalty, max_new_tokens, min_new_tokens, window, bonus in cases:
         model = Table(TableConfig(vocab_size=vocabulary)).eval()
         model.case = (seed, window, bonus, vocabulary)
         config = GenerationConfig(
             num_beams=beams, early_stopping=early if beams > 1 else False, length_penalty=penalty, do_sample=False,
-            max_new_tokens=max_new_tokens, no_repeat_ngram_size=3, forced_bos_token_id=0, forced_eos_token_id=2,
+            max_new_tokens=max_new_tokens, min_new_tokens=min_new_tokens, no_repeat_ngram_size=3, forced_bos_token_id=0, forced_eos_token_id=2,
             bos_token_id=0, eos_token_id=2, pad_token_id=1, decoder_start_token_id=2, use_cache=False,
             output_scores=True, return_dict_in_generate=True, output_logits=False,
         )
@@ -105,7 +114,7 @@ def main():
         tokens = out.sequences[0].tolist()
         results.append({
             "seed": seed, "vocabulary": vocabulary, "beams": beams, "early_stopping": str(early).lower(),
-            "length_penalty": penalty, "max_new_tokens": max_new_tokens, "window": window, "eos_bonus": bonus,
+            "length_penalty": penalty, "max_new_tokens": max_new_tokens, "min_new_tokens": min_new_tokens, "window": window, "eos_bonus": bonus,
             "token_ids": tokens, "log_probs": [round(s, 5) for s in scores[0].tolist()][: len(tokens) - 1],
         })
     header = {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]}

@@ -36,12 +36,10 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
         (None, None) => gradient(),
     };
     let loading = Instant::now();
-    let mut analyst = Analyst::load(&ModelSettings {
-        beams: options.beams.into(),
-        max_new_tokens: options.tokens.into(),
-        ..options.model.settings()
-    })?;
+    let mut analyst =
+        Analyst::load(&ModelSettings { beams: options.beams.into(), ..options.model.settings() })?;
     let load_ms = ms_since(loading);
+    analyst.answer_with_exactly(options.tokens.into());
     let prompt = match &options.prompt {
         Some(text) => analyst.free_prompt(text)?,
         None => analyst.prompt(Task::DetailedCaption, TaskInput::Nothing)?,
@@ -51,9 +49,9 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
     for _ in 0..options.warm_up {
         runs.once(&mut analyst, &mut Samples::default())?;
     }
-    let mut tokens = Vec::new();
+    let mut token_ids = Vec::new();
     for _ in 0..options.iterations {
-        tokens.push(runs.once(&mut analyst, &mut samples)?);
+        token_ids = runs.once(&mut analyst, &mut samples)?;
     }
     if !options.model_only {
         publishing::measure(options.iterations, &mut samples)?;
@@ -69,8 +67,8 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
         prompt: runs.prompt[0].text().to_owned(),
         prompt_token_ids: runs.prompt[0].token_ids().to_owned(),
         iterations: options.iterations,
-        tokens_asked: options.tokens.into(),
-        tokens,
+        tokens: token_ids.len().saturating_sub(1),
+        token_ids,
         load_ms,
         peak_memory_bytes: process::peak_memory_bytes().unwrap_or_default(),
         frames_per_second: samples.median("answer").map(|ms| 1e3 / ms),
@@ -90,8 +88,8 @@ struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// One frame from pixels to regions; the number of tokens after the start token.
-    fn once(&self, analyst: &mut Analyst, samples: &mut Samples) -> Result<usize, CommandError> {
+    /// One frame from pixels to regions; the answer's tokens.
+    fn once(&self, analyst: &mut Analyst, samples: &mut Samples) -> Result<Vec<u32>, CommandError> {
         let cancel = CancelToken::new();
         let all = Instant::now();
         let view = self.picture.view().map_err(crate::analyst::AnalysisError::from)?;
@@ -116,7 +114,7 @@ impl Runs<'_> {
         analyst.parse(&self.prompt[0], answer, size)?;
         samples.add("parse", ms_since(clock));
         samples.add("answer", ms_since(all));
-        Ok(token_ids.len().saturating_sub(1))
+        Ok(token_ids)
     }
 }
 

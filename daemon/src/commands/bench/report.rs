@@ -22,9 +22,9 @@ pub(super) struct Report {
     pub(super) prompt_token_ids: Vec<u32>,
     pub(super) iterations: u32,
     /// After the start token.
-    pub(super) tokens_asked: usize,
-    /// After the start token, in each iteration.
-    pub(super) tokens: Vec<usize>,
+    pub(super) tokens: usize,
+    /// The answer, start token included: the same in each iteration.
+    pub(super) token_ids: Vec<u32>,
     pub(super) load_ms: f64,
     pub(super) peak_memory_bytes: u64,
     /// One over the median of `answer`.
@@ -58,12 +58,7 @@ impl Report {
         }
         text.push_str(&format!("model loaded in    {:.0} ms\n", self.load_ms));
         text.push_str(&format!("peak memory        {:.0} MB\n", self.peak_memory_bytes as f64 / 1e6));
-        let fewest = self.tokens.iter().min().copied().unwrap_or_default();
-        text.push_str(&format!("tokens an answer   {fewest}"));
-        if fewest < self.tokens_asked {
-            text.push_str(&format!(" (ended before the {} that were asked for)", self.tokens_asked));
-        }
-        text.push('\n');
+        text.push_str(&format!("tokens an answer   {}\n", self.tokens));
         text
     }
 }
