@@ -1,1 +1,21 @@
-//! belvedere-models
+//! Florence-2 from [`PixelValues`](belvedere_kernels) to results: checkpoint, graphs, engines, decoding, text.
+
+pub mod checkpoint;
+pub mod decode;
+pub mod engine;
+mod error;
+mod florence;
+pub mod graph;
+pub mod parse;
+pub mod synthetic;
+pub mod tasks;
+pub mod tokens;
+
+pub use checkpoint::Checkpoint;
+pub use decode::{EarlyStopping, Generation, GenerationOptions, StageTimes};
+pub use engine::{CancelToken, Engine, ImageFeatures};
+pub use error::{ModelError, TokenizersCause};
+pub use florence::{Device, Florence, LoadOptions, Precision};
+pub use parse::{Answer, ParseMode, Region, Shape, TaskOutput};
+pub use tasks::{InputKind, LocationBox, PictureSize, Prompt, PromptStyle, Task, TaskInput};
+pub use tokens::Tokenizer;

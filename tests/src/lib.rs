@@ -1,1 +1,28 @@
-//! End-to-end test support.
+//! What the end-to-end tests stand on: the built binary as a process, a real RTSP server, a real broker, a subscriber.
+//!
+//! Nothing here sleeps: a test waits for an event with a deadline, and what it waited for is in the error.
+//! Every process is killed when its owner is dropped, by its own process handle.
+
+mod broker;
+mod checkpoint;
+mod daemon;
+mod event_log;
+mod free_port;
+mod process;
+mod result_shape;
+mod rtsp_server;
+mod silent_server;
+mod subscriber;
+mod video_file;
+
+pub use broker::{Broker, Login};
+pub use checkpoint::{SmallCheckpoint, noise_image};
+pub use daemon::{Daemon, Finished, belvedere, belvedere_path};
+pub use event_log::EventLog;
+pub use free_port::free_port;
+pub use process::Process;
+pub use result_shape::{ResultMessage, assert_result_shape};
+pub use rtsp_server::{RtspServer, Stream};
+pub use silent_server::SilentServer;
+pub use subscriber::{Message, Subscriber};
+pub use video_file::write_video;

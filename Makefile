@@ -1,0 +1,74 @@
+# `make demo` and `make test` do all the set-up they need; a second run finds it done. CI calls the same targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+# rustup's own folder first: Debian's cargo, where there is one, is too old.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# The one place that says which ONNX Runtime is used; the library finds its OpenVINO parts beside itself.
+ORT_DYLIB_PATH ?= $(shell scripts/onnxruntime.sh path)
+export ORT_DYLIB_PATH
+
+# The test that asks the ONNX checker runs this Python.
+BELVEDERE_PYTHON ?= $(CURDIR)/.venv/bin/python
+export BELVEDERE_PYTHON
+# Python with torch and transformers, for `make goldens` and `make bench-peers`.
+PEERS_PYTHON ?= $(CURDIR)/.venv-peers/bin/python
+
+CARGO_FLAGS := --release --locked
+BELVEDERE := $(CARGO_TARGET_DIR)/release/belvedere
+export BELVEDERE_BIN ?= $(BELVEDERE)
+
+.PHONY: help demo test build lint bench bench-peers goldens clean packages rust onnxruntime python peers-python
+
+help: ## say what the targets do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: build ## build what is missing, then print results from a test camera until Ctrl-C
+	$(BELVEDERE) demo
+
+test: lint build python ## every test: format, lints, unit tests, and the binary end to end
+	cargo test $(CARGO_FLAGS) --workspace
+
+build: packages rust onnxruntime ## the binary, in target/release
+	cargo build $(CARGO_FLAGS) --workspace
+	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
+
+lint: packages rust ## cargo fmt --check, and clippy without a warning
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+bench: build ## measure each stage on this machine
+	$(BELVEDERE) bench
+
+bench-peers: build peers-python ## Belvedere and transformers in turn on the same work, with the ratios
+	$(PEERS_PYTHON) scripts/bench_peers.py --belvedere $(BELVEDERE)
+
+goldens: peers-python ## make what the tests expect again, with Pillow and transformers
+	$(PEERS_PYTHON) kernels/tests/pillow/make_goldens.py
+	$(PEERS_PYTHON) kernels/tests/levels/make_goldens.py
+	$(PEERS_PYTHON) models/tests/reference/make_search_goldens.py > models/testdata/search_goldens.json
+	$(PEERS_PYTHON) models/tests/reference/make_goldens.py
+	@echo "not made again: text_goldens.json (needs the original processing_florence2.py), kernels/tests/swscale (needs ffmpeg)"
+
+clean: ## remove what was built; what was downloaded stays
+	cargo clean
+
+packages:
+	@scripts/debian-packages.sh
+
+rust:
+	@scripts/rust-toolchain.sh
+
+onnxruntime: packages
+	@scripts/onnxruntime.sh install
+
+python: packages
+	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt
+
+peers-python: packages
+	@[[ "$(PEERS_PYTHON)" != "$(CURDIR)/.venv-peers/bin/python" ]] || scripts/python-env.sh .venv-peers scripts/requirements-peers.txt

@@ -1,0 +1,336 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use belvedere_models::{Device, Precision, Task};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{DEFAULT_PATH, ModelSettings};
+
+/// Watches camera streams with Florence-2 and says what it sees over MQTT.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 69 a device or library that is needed is missing,
+/// 78 wrong configuration.
+#[derive(Debug, Parser)]
+#[command(name = "belvedere", version, max_term_width = 100)]
+pub struct Cli {
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug or trace, or per part such as `info,belvedere=debug`.
+    #[arg(long, env = "BELVEDERE_LOG", default_value = "info", global = true, value_name = "LEVEL")]
+    pub log_level: String,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: in colours on a terminal, plain otherwise.
+    Text,
+    /// For machines: a JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the cameras of a configuration until SIGTERM or Ctrl-C.
+    Run(ConfigFile),
+    /// Validate a configuration: every mistake at once, with its file, line and key.
+    Check(ConfigFile),
+    /// See it work: a test camera, a broker and a small model, all in this process.
+    Demo(Demo),
+    /// Ask one question about still images.
+    Infer(Box<Infer>),
+    /// Inspect a checkpoint, or write its graphs.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Open a stream and say what comes, or what is wrong with it.
+    Probe(Probe),
+    /// Measure every stage on this machine.
+    Bench(Bench),
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration; `conf.d/*.toml` beside it is read after it, then variables such as
+    /// BELVEDERE__MQTT__URL.
+    #[arg(long, default_value = DEFAULT_PATH, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Which model, and where it runs.
+#[derive(Debug, Args)]
+pub struct ModelChoice {
+    /// The checkpoint's folder: config.json, tokenizer.json and safetensors as the hub ships them
+    /// [default: a small demonstration checkpoint].
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+
+    /// Where to run it: auto, cpu or tensorrt.
+    #[arg(long, default_value = "auto", value_parser = parse_device, value_name = "DEVICE")]
+    pub device: Device,
+
+    /// fast (reduced where the machine is good at it) or exact (FP32, the reference's tokens).
+    #[arg(long, default_value = "fast", value_parser = parse_precision, value_name = "PRECISION")]
+    pub precision: Precision,
+
+    /// CPU threads [default: as many as there are].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+impl ModelChoice {
+    /// `fast` or `exact`.
+    pub fn precision_name(&self) -> &'static str {
+        match self.precision {
+            Precision::Fast => "fast",
+            Precision::Exact => "exact",
+        }
+    }
+
+    /// As the configuration has it; greedy, answers of any length.
+    pub fn settings(&self) -> ModelSettings {
+        ModelSettings {
+            path: self.model.clone(),
+            device: self.device,
+            precision: self.precision,
+            threads: self.threads.map(usize::from),
+            beams: 1,
+            max_new_tokens: 1024,
+        }
+    }
+}
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `belvedere infer`
+#[derive(Debug, Args)]
+pub struct Infer {
+    /// The images: JPEG, PNG, WebP or BMP.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+
+    /// Which model, and where it runs.
+    #[command(flatten)]
+    pub model: ModelChoice,
+
+    /// What to ask: caption, detailed-caption, more-detailed-caption, object-detection,
+    /// dense-region-caption, region-proposal, phrase-grounding, open-vocabulary-detection,
+    /// referring-expression-segmentation, region-to-segmentation, region-to-category,
+    /// region-to-description, region-to-ocr, ocr, ocr-with-region.
+    #[arg(long, default_value = "caption", value_parser = parse_task, value_name = "NAME")]
+    pub task: Task,
+
+    /// The phrase or caption that the task is about.
+    #[arg(long, value_name = "T")]
+    pub text: Option<String>,
+
+    /// The box that the task is about, in pixels of the image.
+    #[arg(long, value_parser = parse_region, value_name = "X1,Y1,X2,Y2", allow_hyphen_values = true)]
+    pub region: Option<[f32; 4]>,
+
+    /// A prompt of a fine-tune's own, instead of a task.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["task", "text", "region"])]
+    pub prompt: Option<String>,
+
+    /// Beams of the search; 1 is greedy.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub beams: u16,
+
+    /// Cut an answer off after so many tokens.
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub max_new_tokens: u16,
+
+    /// Read answers exactly as the original parsers do, artefacts included.
+    #[arg(long)]
+    pub reference: bool,
+
+    /// How results are written; json is one object per image on a line.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
+
+    /// Draw the regions into a copy of the image (PNG; only with one image).
+    #[arg(long, value_name = "OUT.png")]
+    pub annotate: Option<PathBuf>,
+}
+
+/// `belvedere model`
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// What a checkpoint is, and what it will need.
+    Info {
+        /// The checkpoint's folder.
+        #[arg(value_name = "DIR")]
+        model: PathBuf,
+        /// How it is written.
+        #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+        format: OutputFormat,
+    },
+    /// Write the ONNX graphs of a checkpoint into a folder.
+    Export {
+        /// The checkpoint's folder.
+        #[arg(value_name = "DIR")]
+        model: PathBuf,
+        /// Where to write to; made if it is not there.
+        #[arg(value_name = "OUT")]
+        out: PathBuf,
+    },
+}
+
+/// `belvedere probe`
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// rtsp://, rtsps://, file://, v4l2:// or test://
+    pub url: String,
+    /// A file with `user:password`.
+    #[arg(long, value_name = "FILE")]
+    pub credentials_file: Option<PathBuf>,
+    /// auto, tcp or udp.
+    #[arg(long, default_value = "auto", value_name = "T")]
+    pub transport: String,
+    /// auto, or the decoder to insist on.
+    #[arg(long, default_value = "auto", value_name = "D")]
+    pub decoder: String,
+    /// Give up after so long, such as 15s.
+    #[arg(long, default_value = "15s", value_parser = parse_duration, value_name = "TIME")]
+    pub timeout: Duration,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
+}
+
+/// `belvedere bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Which model, and where it runs.
+    #[command(flatten)]
+    pub model: ModelChoice,
+    /// Ask about this image instead of a picture of the generated clip.
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// The prompt; the default is that of the detailed caption.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Measured runs of each stage, after the warm-up.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub iterations: u32,
+    /// Runs before anything is measured.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub warm_up: u32,
+    /// Tokens after the start token in each answer, the forced first and last ones included: exactly so
+    /// many, no answer ends sooner.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1024))]
+    pub tokens: u16,
+    /// Beams of the search; 1 is greedy.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub beams: u16,
+    /// Only the model: no clip is decoded, nothing is published.
+    #[arg(long)]
+    pub model_only: bool,
+    /// How the report is written; json has every sample.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
+}
+
+/// `belvedere demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Which model, and where it runs.
+    #[command(flatten)]
+    pub model: ModelChoice,
+    /// Stop after so many seconds [default: at Ctrl-C].
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+    /// Stop after so many results; those that do not come within --seconds are a failure.
+    #[arg(long, value_name = "N")]
+    pub results: Option<u64>,
+}
+
+/// A device by its name.
+pub(crate) fn parse_device(word: &str) -> Result<Device, String> {
+    match word {
+        "auto" => Ok(Device::Auto),
+        "cpu" => Ok(Device::Cpu),
+        "tensorrt" => Ok(Device::TensorRt),
+        _ => Err("choose auto, cpu or tensorrt".to_owned()),
+    }
+}
+
+/// A precision by its name.
+pub(crate) fn parse_precision(word: &str) -> Result<Precision, String> {
+    match word {
+        "fast" => Ok(Precision::Fast),
+        "exact" => Ok(Precision::Exact),
+        _ => Err("choose fast or exact".to_owned()),
+    }
+}
+
+fn parse_task(name: &str) -> Result<Task, String> {
+    name.parse().map_err(|error: belvedere_models::ModelError| error.to_string())
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    crate::config::parse_duration(text).ok_or_else(|| "write 500ms, 10s, 5m or 1h".to_owned())
+}
+
+fn parse_region(text: &str) -> Result<[f32; 4], String> {
+    let numbers: Vec<f32> = text
+        .split(',')
+        .map(|number| number.trim().parse().map_err(|_| format!("{number:?} is no number")))
+        .collect::<Result<_, _>>()?;
+    <[f32; 4]>::try_from(numbers).map_err(|found| format!("4 numbers are needed, not {}", found.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Command};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_region_is_four_numbers() {
+        let parse = |region: &str| {
+            Cli::try_parse_from([
+                "belvedere",
+                "infer",
+                "--task",
+                "region-to-ocr",
+                "--region",
+                region,
+                "a.png",
+            ])
+        };
+        let Command::Infer(infer) = parse("1,2.5,30, 40").unwrap().command else {
+            panic!("not infer");
+        };
+        assert_eq!(infer.region, Some([1.0, 2.5, 30.0, 40.0]));
+        assert!(parse("1,2,3").is_err());
+        assert!(parse("a,2,3,4").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_task_is_answered_with_the_nearest() {
+        let error = Cli::try_parse_from(["belvedere", "infer", "--task", "captoin", "a.png"]).unwrap_err();
+        assert!(error.to_string().contains("\"caption\""), "{error}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a command failed.
+
+use belvedere_models::ModelError;
+use belvedere_pipelines::PipelineError;
+
+use crate::analyst::AnalysisError;
+use crate::broker::BrokerError;
+use crate::config::Problems;
+use crate::exit::Exit;
+use crate::mqtt::MqttError;
+use crate::picture::PictureError;
+use crate::watch::WatchError;
+
+/// Why a command failed. What it was about stands in the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration has mistakes.
+    #[error("{0}")]
+    Config(#[from] Problems),
+    /// The daemon cannot start, or ended.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The model has no answer.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// An image file is wrong.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// A stream is wrong.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The embedded broker does not run.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The way to the broker is wrong.
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    /// The system refuses something.
+    #[error("{doing}: {reason}")]
+    System {
+        /// What was being done, with the file's name where there is one.
+        doing: String,
+        /// The system's words.
+        #[source]
+        reason: std::io::Error,
+    },
+    /// An option contradicts another or the model.
+    #[error("{0}")]
+    Usage(String),
+    /// What was promised did not come.
+    #[error("{0}")]
+    Missed(String),
+}
+
+impl CommandError {
+    /// For `map_err`: what was being done when the system refused.
+    pub(crate) fn system(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> CommandError {
+        let doing = doing.into();
+        move |reason| CommandError::System { doing, reason }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            CommandError::Config(_) => Exit::Configuration,
+            CommandError::Watch(error) if error.is_unavailable() => Exit::Unavailable,
+            CommandError::Analysis(error) if error.is_unavailable() => Exit::Unavailable,
+            CommandError::Pipeline(PipelineError::GStreamer { .. }) => Exit::Unavailable,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// What is to be shown: the mistakes of a configuration as they are, else one line.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            CommandError::Config(problems) => problems.iter().map(ToString::to_string).collect(),
+            error => vec![format!("belvedere: {error}")],
+        }
+    }
+}
+
+impl From<ModelError> for CommandError {
+    fn from(error: ModelError) -> CommandError {
+        AnalysisError::from(error).into()
+    }
+}

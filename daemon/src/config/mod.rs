@@ -1,0 +1,63 @@
+//! The configuration: a TOML file, the `conf.d/*.toml` beside it, and `BELVEDERE__...` variables.
+//!
+//! Layering is the `config` crate's (later layers win, key by key); cameras of all files are put
+//! one after another, so that a camera can live in a file of its own. Everything is read before
+//! anything is reported: [`load`] returns all problems at once, each with its file, line and key.
+
+mod camera;
+mod layers;
+mod model;
+mod mqtt;
+mod nearest;
+mod problem;
+mod reader;
+mod secret;
+mod settings;
+
+pub use problem::{Place, Problem, Problems};
+pub use secret::Secret;
+pub use settings::{Broker, CameraSettings, CameraTask, ModelSettings, MqttSettings, Settings};
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Where the configuration is looked for when no file is named.
+pub const DEFAULT_PATH: &str = "/etc/belvedere/belvedere.toml";
+
+/// Reads and checks the configuration at `path` with the process's environment over it.
+///
+/// # Errors
+/// Every problem that was found, in the order of the files and lines.
+pub fn load(path: &Path) -> Result<Settings, Problems> {
+    // An argument of a variable that is not Unicode is none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    load_with(path, environment)
+}
+
+/// [`load`] with the environment given, so that tests need not change their own.
+///
+/// # Errors
+/// Every problem that was found, in the order of the files and lines.
+pub fn load_with(path: &Path, environment: HashMap<String, String>) -> Result<Settings, Problems> {
+    let layers = layers::Layers::read(path, environment)?;
+    let root = reader::Reader::root(&layers);
+    let mqtt = root.table("mqtt", mqtt::read);
+    let model = root.optional_table("model", model::read);
+    let cameras = camera::read_all(&root);
+    root.refuse_unknown_keys();
+    let problems = layers.into_problems();
+    match (mqtt, model, cameras) {
+        (Some(mqtt), Some(model), Some(cameras)) if problems.is_empty() => {
+            Ok(Settings { mqtt, model, cameras })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// `500ms`, `10s`, `1.5s`, `5m` or `1h`; `None` for anything else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    reader::parse_duration(text)
+}

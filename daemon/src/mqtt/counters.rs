@@ -1,0 +1,43 @@
+//! What became of the messages.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+
+/// Counts messages and connections since the process began; each number only grows.
+#[derive(Debug, Default)]
+pub struct MqttCounters {
+    pub(super) published: AtomicU64,
+    pub(super) connects: AtomicU64,
+    pub(super) dropped_outbox_full: AtomicU64,
+    pub(super) dropped_too_large: AtomicU64,
+}
+
+/// [`MqttCounters`] at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct MqttCounts {
+    /// Messages written to the broker's connection.
+    pub published: u64,
+    /// Connections that the broker accepted.
+    pub connects: u64,
+    /// Results that were dropped, oldest first, because the outbox was full.
+    pub dropped_outbox_full: u64,
+    /// Messages that were larger than the packet limit.
+    pub dropped_too_large: u64,
+}
+
+impl MqttCounters {
+    /// The numbers now.
+    pub fn counts(&self) -> MqttCounts {
+        MqttCounts {
+            published: self.published.load(Relaxed),
+            connects: self.connects.load(Relaxed),
+            dropped_outbox_full: self.dropped_outbox_full.load(Relaxed),
+            dropped_too_large: self.dropped_too_large.load(Relaxed),
+        }
+    }
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

@@ -1,0 +1,225 @@
+//! The connection to the broker: made for ever, fed from the outbox.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Outgoing, Packet, QoS};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::backoff::Backoff;
+use super::counters::{MqttCounters, count};
+use super::options::LinkOptions;
+use super::outbox::{Message, Outbox};
+
+/// So many messages are handed to the protocol before it says that it wrote them. What is handed over
+/// and not written when a connection breaks goes back to the outbox.
+const WINDOW: usize = 16;
+
+/// A running connection. Dropping it ends it without a word to the broker, which then sends the last
+/// will; [`Link::stop`] ends it in good order.
+#[derive(Debug)]
+pub struct Link {
+    /// Holds the moment by which a stop must have ended.
+    stop: watch::Sender<Option<Instant>>,
+    connected: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Connects in the background, for ever: a broker that is away, or refuses, is tried again after
+    /// growing, jittered waits. At each connection all states of the outbox are sent again. Must be
+    /// called within a tokio runtime.
+    pub fn spawn(options: LinkOptions, outbox: Arc<Outbox>, counters: Arc<MqttCounters>) -> Link {
+        let (stop, stopping) = watch::channel(None);
+        let (now_connected, connected) = watch::channel(false);
+        let (client, events) = AsyncClient::new(options.to_mqtt(), WINDOW);
+        let session = Session {
+            options,
+            client,
+            outbox,
+            counters,
+            connected: now_connected,
+            stopping,
+            deadline: None,
+            goodbye_said: false,
+            handed: VecDeque::new(),
+            unacknowledged: HashSet::new(),
+            backoff: Backoff::new(),
+        };
+        Link { stop, connected, task: tokio::spawn(session.run(events)) }
+    }
+
+    /// Whether there is a connection; changes wake the receiver.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.clone()
+    }
+
+    /// Sends the states that wait, drops the results that wait, says goodbye and closes; takes no
+    /// longer than `limit`, and no time where there is no connection.
+    pub async fn stop(self, limit: Duration) {
+        let _ = self.stop.send(Some(Instant::now() + limit));
+        // The session watches the deadline itself; this is for a network that blocks it.
+        let _ = timeout(limit + Duration::from_millis(100), self.task).await;
+    }
+}
+
+/// The state of the task behind a [`Link`].
+struct Session {
+    options: LinkOptions,
+    client: AsyncClient,
+    outbox: Arc<Outbox>,
+    counters: Arc<MqttCounters>,
+    connected: watch::Sender<bool>,
+    stopping: watch::Receiver<Option<Instant>>,
+    /// Set once the link is to stop.
+    deadline: Option<Instant>,
+    goodbye_said: bool,
+    /// Handed to the protocol, not yet written by it.
+    handed: VecDeque<Message>,
+    /// Written with QoS 1, not yet acknowledged.
+    unacknowledged: HashSet<u16>,
+    backoff: Backoff,
+}
+
+impl Session {
+    async fn run(mut self, mut events: EventLoop) {
+        while let Some(event) = self.next_event(&mut events).await {
+            match event {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => self.begin(),
+                Ok(Event::Incoming(Packet::PubAck(ack))) => {
+                    self.unacknowledged.remove(&ack.pkid);
+                }
+                Ok(Event::Outgoing(Outgoing::Publish(packet_id))) => {
+                    self.handed.pop_front();
+                    count(&self.counters.published);
+                    if packet_id != 0 {
+                        self.unacknowledged.insert(packet_id);
+                    }
+                }
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    self.lose(&error);
+                    if !self.wait_to_retry().await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The protocol's next event; `None` when it is time to stop. A poll of the protocol is never
+    /// dropped half-way, except at the very end: a packet might be half written.
+    async fn next_event(&mut self, events: &mut EventLoop) -> Option<Result<Event, ConnectionError>> {
+        let poll = events.poll();
+        tokio::pin!(poll);
+        loop {
+            self.feed();
+            let is_connected = *self.connected.borrow();
+            tokio::select! {
+                event = &mut poll => return Some(event),
+                () = self.outbox.filled(), if is_connected && self.handed.len() < WINDOW => {}
+                deadline = stop_deadline(&mut self.stopping), if self.deadline.is_none() => {
+                    // Dropped: not a word, so that the broker sends the last will.
+                    self.deadline = Some(deadline?);
+                    if !is_connected {
+                        return None;
+                    }
+                    self.outbox.discard_results();
+                }
+                () = sleep_until(self.deadline.unwrap_or_else(Instant::now)), if self.deadline.is_some() => {
+                    tracing::warn!(broker = self.options.address(), "broker did not answer in time; leaving");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Hands messages over while there is a connection and room; says goodbye when it is time and
+    /// everything has arrived.
+    fn feed(&mut self) {
+        if !*self.connected.borrow() || self.goodbye_said {
+            return;
+        }
+        while self.handed.len() < WINDOW {
+            let Some(message) = self.outbox.take() else {
+                break;
+            };
+            let qos = if message.is_state { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+            let handed_over =
+                self.client.try_publish(&message.topic, qos, message.is_state, message.payload.clone());
+            match handed_over {
+                Ok(()) => self.handed.push_back(message),
+                Err(_) => {
+                    // The window is as large as the channel: full only when it still holds a goodbye.
+                    self.outbox.give_back(std::iter::once(message));
+                    return;
+                }
+            }
+        }
+        let all_arrived = self.handed.is_empty() && self.unacknowledged.is_empty();
+        if self.deadline.is_some() && all_arrived {
+            self.goodbye_said = self.client.try_disconnect().is_ok();
+        }
+    }
+
+    fn begin(&mut self) {
+        tracing::info!(broker = self.options.address(), "broker connected");
+        count(&self.counters.connects);
+        self.backoff.reset();
+        self.unacknowledged.clear();
+        self.outbox.resend_states(&self.options.available_topic);
+        self.connected.send_replace(true);
+    }
+
+    fn lose(&mut self, error: &ConnectionError) {
+        let broker = self.options.address();
+        let reason = reason(error);
+        if self.connected.send_replace(false) {
+            tracing::warn!(broker, reason, "broker lost");
+        } else {
+            tracing::warn!(broker, reason, "broker cannot be reached");
+        }
+        self.outbox.give_back(self.handed.drain(..));
+        self.unacknowledged.clear();
+    }
+
+    /// Waits for the next try; false when the link is to stop instead.
+    async fn wait_to_retry(&mut self) -> bool {
+        if self.deadline.is_some() {
+            return false;
+        }
+        let wait = self.backoff.next();
+        tracing::debug!(?wait, "trying the broker again");
+        timeout(wait, stop_deadline(&mut self.stopping)).await.is_err()
+    }
+}
+
+/// Waits until the link is to stop; gives the moment by which it must have, `None` if it was dropped.
+async fn stop_deadline(stopping: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
+    stopping.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline)
+}
+
+/// In words that a user can act on.
+fn reason(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword) => {
+            "it refuses the user name or password".to_owned()
+        }
+        ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized) => {
+            "not authorised: it refuses the user name or password, or wants one".to_owned()
+        }
+        ConnectionError::ConnectionRefused(ConnectReturnCode::BadClientId) => {
+            "it refuses mqtt.client_id".to_owned()
+        }
+        ConnectionError::ConnectionRefused(code) => format!("it refuses the connection ({code:?})"),
+        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
+            "it does not answer in time".to_owned()
+        }
+        ConnectionError::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}

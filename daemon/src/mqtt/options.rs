@@ -1,0 +1,151 @@
+//! What a link needs to know to reach its broker.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore, crypto};
+
+use super::topics;
+use crate::config::{Broker, MqttSettings, Secret};
+
+/// The largest packet sent or taken. rumqttc's own limit of 10 KiB would end the connection at the
+/// first long result.
+pub(super) const MAX_PACKET_BYTES: usize = 16 << 20;
+
+/// What is wrong with the way to the broker, before it is tried.
+#[derive(Debug, thiserror::Error)]
+pub enum MqttError {
+    /// The file of `mqtt.ca_file` holds no usable certificate.
+    #[error("mqtt.ca_file {}: {reason}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system trusts no authority, so that no broker's certificate could be checked.
+    #[error("this system has no trusted certificates for mqtts://; name one with mqtt.ca_file{reason}")]
+    NoSystemCertificates {
+        /// What reading them said, if anything.
+        reason: String,
+    },
+    /// The TLS library refused its settings.
+    #[error("TLS cannot be set up: {reason}")]
+    Tls {
+        /// The library's words.
+        reason: String,
+    },
+}
+
+/// A broker and how to present oneself to it. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct LinkOptions {
+    host: String,
+    port: u16,
+    tls: Option<Arc<ClientConfig>>,
+    username: Option<String>,
+    password: Option<Secret>,
+    client_id: String,
+    keep_alive: Duration,
+    pub(super) available_topic: String,
+}
+
+impl LinkOptions {
+    /// From the settings; `embedded` is where the embedded broker listens.
+    ///
+    /// # Errors
+    /// The certificates for `mqtts://` cannot be used.
+    pub fn new(settings: &MqttSettings, embedded: Option<SocketAddr>) -> Result<LinkOptions, MqttError> {
+        let (host, port, tls) = match (&settings.broker, embedded) {
+            (Broker::Embedded { listen }, address) => {
+                let address = address.unwrap_or(*listen);
+                (address.ip().to_string(), address.port(), None)
+            }
+            (Broker::Remote { host, port, tls }, _) => {
+                let tls = tls.as_ref().map(|tls| client_config(tls.ca_file.as_deref())).transpose()?;
+                (host.clone(), *port, tls)
+            }
+        };
+        Ok(LinkOptions {
+            host,
+            port,
+            tls,
+            username: settings.username.clone(),
+            password: settings.password.clone(),
+            client_id: settings.client_id.clone(),
+            keep_alive: settings.keep_alive,
+            available_topic: topics::available(&settings.topic),
+        })
+    }
+
+    /// `host:port`, for logs.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    pub(super) fn to_mqtt(&self) -> MqttOptions {
+        let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
+        options.set_keep_alive(self.keep_alive);
+        options.set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES);
+        options.set_last_will(LastWill::new(&self.available_topic, "offline", QoS::AtLeastOnce, true));
+        if let Some(username) = &self.username {
+            let password = self.password.as_ref().map_or("", Secret::reveal);
+            options.set_credentials(username, password);
+        }
+        if let Some(tls) = &self.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
+        }
+        options
+    }
+}
+
+impl std::fmt::Debug for LinkOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LinkOptions")
+            .field("address", &self.address())
+            .field("tls", &self.tls.is_some())
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, MqttError> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => trust_file(&mut roots, path)?,
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            // One odd certificate of the system's is no reason to trust none.
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                let reason = found.errors.first().map(|error| format!(" ({error})"));
+                return Err(MqttError::NoSystemCertificates { reason: reason.unwrap_or_default() });
+            }
+        }
+    }
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| MqttError::Tls { reason: error.to_string() })?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn trust_file(roots: &mut RootCertStore, path: &Path) -> Result<(), MqttError> {
+    let wrong = |reason: String| MqttError::CaFile { path: path.to_owned(), reason };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    match roots.is_empty() {
+        true => Err(wrong("holds no certificate in PEM form".to_owned())),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,57 @@
+//! The topics under the root.
+
+/// Names that would put a camera's topics among the daemon's own.
+pub const RESERVED_CAMERA_NAMES: [&str; 2] = ["available", "stats"];
+
+/// `ROOT/available`: `online` or, from the last will too, `offline`; retained.
+pub fn available(root: &str) -> String {
+    format!("{root}/available")
+}
+
+/// `ROOT/stats`: counters and times, JSON.
+pub fn stats(root: &str) -> String {
+    format!("{root}/stats")
+}
+
+/// `ROOT/CAMERA/status`: `online`, `offline` or `disabled`; retained.
+pub fn status(root: &str, camera: &str) -> String {
+    format!("{root}/{camera}/status")
+}
+
+/// `ROOT/CAMERA/TASK`: one result for each analysed frame, JSON.
+pub fn result(root: &str, camera: &str, task: &str) -> String {
+    format!("{root}/{camera}/{task}")
+}
+
+/// Whether `root` can stand before `/available`.
+///
+/// # Errors
+/// What is wrong with it, to be put after the topic.
+pub fn check_root(root: &str) -> Result<(), &'static str> {
+    if root.contains(['+', '#', '\0']) {
+        Err("holds '+', '#' or NUL, which only subscriptions may")
+    } else if root.starts_with('$') {
+        Err("begins with '$', which brokers keep for themselves")
+    } else if root.split('/').any(str::is_empty) {
+        Err("has an empty level; it neither begins nor ends with '/' nor holds '//'")
+    } else if root.len() > 200 {
+        Err("is longer than 200 bytes")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_root;
+
+    #[test]
+    fn a_root_that_a_broker_would_refuse_is_refused_first() {
+        for wrong in ["a/#", "+", "$SYS", "/a", "a/", "a//b", "", "a\0"] {
+            assert!(check_root(wrong).is_err(), "{wrong:?}");
+        }
+        for right in ["belvedere", "home/belvedere", "häuser"] {
+            assert!(check_root(right).is_ok(), "{right:?}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the system says about this process.
+
+/// The most resident memory that the process has had, in bytes (VmHWM of proc(5)); `None` where there
+/// is no /proc.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_in(&status)
+}
+
+/// The processor's name as the system has it, with the number of threads that this process may use.
+pub fn processor_name() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let name = name.map_or("unknown", |(_, name)| name.trim());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{name}, {threads} thread(s)")
+}
+
+fn peak_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{peak_in, peak_memory_bytes};
+
+    #[test]
+    fn the_peak_is_read_in_kib_from_its_line() {
+        assert_eq!(peak_in("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2 << 20));
+        assert_eq!(peak_in("Name:\tx\n"), None);
+        assert_eq!(peak_in("VmHWM:\tmuch"), None);
+    }
+
+    #[test]
+    fn this_process_has_a_peak() {
+        assert!(peak_memory_bytes().unwrap() > 1 << 20);
+    }
+}

@@ -1,0 +1,143 @@
+//! The one thread that owns the model: takes the next frame, asks, and puts the answers in the outbox.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use belvedere_models::{CancelToken, ParseMode, Prompt, Task, TaskInput};
+use belvedere_pipelines::{Frame, Scheduler};
+use tokio::sync::watch;
+
+use super::WatchError;
+use super::progress::CameraProgress;
+use crate::analyst::{AnalysisError, Analyst};
+use crate::config::CameraSettings;
+use crate::messages::{ResultMessage, to_json};
+use crate::mqtt::{Outbox, topics};
+
+/// What is asked of each frame of a camera. Prompts are made once.
+pub(super) struct Questions {
+    prompts: Vec<Prompt>,
+    /// The task and the topic of each prompt.
+    answers: Vec<(Task, String)>,
+    progress: Arc<CameraProgress>,
+}
+
+impl Questions {
+    pub(super) fn new(
+        analyst: &Analyst,
+        root: &str,
+        camera: &CameraSettings,
+        progress: Arc<CameraProgress>,
+    ) -> Result<Questions, WatchError> {
+        let mut questions = Questions { prompts: Vec::new(), answers: Vec::new(), progress };
+        for asked in &camera.tasks {
+            let task = asked.task;
+            let input = asked.text.clone().map_or(TaskInput::Nothing, TaskInput::Text);
+            let prompt = analyst.prompt(task, input).map_err(|reason| WatchError::Question {
+                camera: camera.name.clone(),
+                task: task.name(),
+                reason: Box::new(reason),
+            })?;
+            questions.prompts.push(prompt);
+            questions.answers.push((task, topics::result(root, &camera.name, task.name())));
+        }
+        Ok(questions)
+    }
+}
+
+/// A handle to the thread.
+pub(super) struct ModelThread {
+    /// Holds the reason once the thread has ended; its sender is gone then too.
+    ended: watch::Receiver<Option<String>>,
+}
+
+impl ModelThread {
+    /// Starts it. It ends when `scheduler` is shut down.
+    pub(super) fn spawn(
+        analyst: Analyst,
+        scheduler: Scheduler,
+        questions: BTreeMap<String, Questions>,
+        outbox: Arc<Outbox>,
+        cancel: CancelToken,
+    ) -> io::Result<ModelThread> {
+        let (sender, ended) = watch::channel(None);
+        let mut work = Work { analyst, questions, outbox, cancel };
+        thread::Builder::new().name("model".to_owned()).spawn(move || {
+            while let Some(frame) = scheduler.next() {
+                work.analyse(&frame);
+            }
+            let _ = sender.send(Some("there are no more frames".to_owned()));
+        })?;
+        Ok(ModelThread { ended })
+    }
+
+    /// Waits until the thread has ended; the reason.
+    pub(super) async fn ended(&mut self) -> String {
+        let reason = self.ended.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        reason.ok().flatten().unwrap_or_else(|| "it panicked".to_owned())
+    }
+}
+
+struct Work {
+    analyst: Analyst,
+    questions: BTreeMap<String, Questions>,
+    outbox: Arc<Outbox>,
+    cancel: CancelToken,
+}
+
+impl Work {
+    fn analyse(&mut self, frame: &Frame) {
+        let Some(questions) = self.questions.get(frame.camera.as_str()) else {
+            // Cannot be: a slot is made for a camera with questions.
+            tracing::error!(camera = %frame.camera, "a frame of a camera that nobody asks about");
+            return;
+        };
+        tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
+        let analysed = match frame.view() {
+            Ok(picture) => {
+                let mode = ParseMode::Default;
+                self.analyst.analyse(&picture, &questions.prompts, mode, &self.cancel)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "frame cannot be read");
+                questions.progress.failed();
+                return;
+            }
+        };
+        let analysis = match analysed {
+            Ok(analysis) => analysis,
+            Err(error) if error.is_cancelled() => {
+                questions.progress.cancelled();
+                return;
+            }
+            Err(error) => {
+                report(frame, &error);
+                questions.progress.failed();
+                return;
+            }
+        };
+        let age = frame.received.elapsed();
+        for (found, (task, topic)) in analysis.answers.iter().zip(&questions.answers) {
+            let message = ResultMessage {
+                camera: frame.camera.as_str(),
+                frame_id: frame.id,
+                captured_at: frame.captured_at,
+                age_ms: age.as_millis() as u64,
+                width: frame.width_px(),
+                height: frame.height_px(),
+                task: *task,
+                text: &found.output.text,
+                regions: &found.output.regions,
+                timing_ms: analysis.timing,
+            };
+            self.outbox.push_result(topic.clone(), to_json(&message));
+        }
+        questions.progress.analysed(age, analysis.answers.len());
+    }
+}
+
+fn report(frame: &Frame, error: &AnalysisError) {
+    tracing::error!(camera = %frame.camera, frame_id = frame.id, %error, "frame not analysed");
+}

@@ -1,0 +1,108 @@
+//! The binary from outside: exit codes and what is said where.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn belvedere(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_belvedere"))
+        .args(arguments)
+        .env_remove("BELVEDERE_LOG")
+        .output()
+        .unwrap()
+}
+
+fn config(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("belvedere.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const GOOD: &str = "[mqtt]\nurl = \"mqtt://broker.local\"\nusername = \"u\"\npassword_file = PASSWORD\n\
+    [[camera]]\nname = \"porch\"\nurl = \"rtsp://eve:swordfish@192.0.2.1/\"\ntasks = [\"caption\"]\n";
+
+#[test]
+fn a_good_configuration_is_summed_up_without_its_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let password = dir.path().join("password");
+    std::fs::write(&password, "hunter2").unwrap();
+    let (_dir, path) = config(&GOOD.replace("PASSWORD", &format!("{password:?}")));
+    let output = belvedere(&["check", "--config", &path]);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for word in ["broker.local:1883", "porch", "192.0.2.1", "caption"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!said.contains("hunter2") && !said.contains("swordfish"), "{said}");
+}
+
+#[test]
+fn a_wrong_configuration_is_78_with_a_line_for_each_mistake_for_check_and_run() {
+    let (_dir, path) = config("[mqtt]\nurl = 1\ntopik = \"a\"\n[[camera]]\nname = \"A\"\n");
+    for command in ["check", "run"] {
+        let output = belvedere(&[command, "--config", &path]);
+        assert_eq!(output.status.code(), Some(78), "{command}");
+        let lines = text(&output.stderr);
+        assert_eq!(lines.lines().count(), 5, "{lines}");
+        assert!(lines.lines().all(|line| line.starts_with(&path)), "{lines}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_absent_configuration_is_78_and_named() {
+    let output = belvedere(&["check", "--config", "/nonexistent/belvedere.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("/nonexistent/belvedere.toml"));
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    for arguments in [&["fly"][..], &[], &["infer"], &["infer", "--task", "dance", "a.png"]] {
+        assert_eq!(belvedere(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for command in ["run", "check", "demo", "infer", "model", "probe", "bench"] {
+        let output = belvedere(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        assert!(text(&output.stdout).lines().count() > 5, "{command}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_model_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = dir.path().to_str().unwrap();
+    for arguments in [&["model", "info", name][..], &["infer", "--model", name, "a.png"]] {
+        let output = belvedere(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains(name), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_69_and_not_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = dir.path().join("a.png");
+    let pixel = belvedere_kernels::RgbImage { width: 1, height: 1, pixels: vec![0; 3] };
+    belvedere::picture::write_png(&picture, &pixel).unwrap();
+    let output = belvedere(&["infer", "--device", "tensorrt", picture.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(69), "{}", text(&output.stderr));
+    assert!(Path::new(&picture).exists());
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_1_and_says_so_without_its_password() {
+    let output = belvedere(&["probe", "rtsp://eve:swordfish@127.0.0.1:1/x", "--timeout", "5s"]);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("127.0.0.1") && !said.contains("swordfish"), "{said}");
+}

@@ -1,0 +1,9 @@
+//! Turning logits into token sequences, exactly as the reference does (spec 4.5 to 4.8).
+
+mod beam;
+mod generation;
+mod greedy;
+mod processors;
+mod scan;
+
+pub use generation::{DecoderConfig, EarlyStopping, Generation, GenerationOptions, StageTimes, generate};

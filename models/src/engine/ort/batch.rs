@@ -1,0 +1,203 @@
+use std::borrow::Cow;
+
+use ort::session::{Session, SessionInputValue};
+use ort::value::TensorRef;
+
+use super::caches::SelfCaches;
+use super::session::failure;
+use crate::ModelError;
+use crate::engine::{BatchLimits, DecodeBatch, Logits, NextRow};
+
+/// Cross keys and values of a batch, `[items, heads, source, head_dim]` each, and their mask `[items, 1, 1, source]`.
+#[derive(Debug, Default)]
+pub(super) struct CrossCaches {
+    /// Key and value of layer 0, of layer 1, …
+    pub(super) tensors: Vec<Vec<f32>>,
+    pub(super) mask: Vec<f32>,
+    pub(super) source: usize,
+}
+
+/// The decoder session with everything that stays between its runs.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    pub(super) session: Session,
+    pub(super) names: Names,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    pub(super) head_dim: usize,
+    pub(super) columns: usize,
+    pub(super) caches: SelfCaches,
+    pub(super) cross: CrossCaches,
+    pub(super) logits: Vec<f32>,
+}
+
+/// Names of the decoder's inputs and outputs, made once.
+#[derive(Debug)]
+pub(super) struct Names {
+    past: Vec<String>,
+    cross: Vec<String>,
+    new: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn new(layers: usize) -> Self {
+        let both = |kind: &str| -> Vec<String> {
+            (0..layers).flat_map(|l| [format!("{kind}_key.{l}"), format!("{kind}_value.{l}")]).collect()
+        };
+        Self { past: both("past"), cross: both("cross"), new: both("new") }
+    }
+
+    pub(super) fn cross(&self) -> &[String] {
+        &self.cross
+    }
+}
+
+/// Sequences being decoded by the `ort` engine.
+pub(super) struct OrtBatch<'e> {
+    decoder: &'e mut Decoder,
+    limits: BatchLimits,
+    items: usize,
+    /// Rows of the last run, for each item.
+    rows_per_item: usize,
+    ids: Vec<i64>,
+    positions: Vec<i64>,
+}
+
+impl<'e> OrtBatch<'e> {
+    pub(super) fn new(decoder: &'e mut Decoder, items: usize, limits: BatchLimits) -> Self {
+        decoder.caches.reset(items * limits.beams);
+        Self { decoder, limits, items, rows_per_item: 0, ids: Vec::new(), positions: Vec::new() }
+    }
+
+    /// Runs `tokens` new tokens for every row; `self.ids` holds them.
+    fn run(&mut self, tokens: usize) -> Result<Logits<'_>, ModelError> {
+        let rows = self.items * self.rows_per_item;
+        let from = self.decoder.caches.length();
+        if from + tokens >= self.limits.max_length || !self.decoder.caches.make_room(tokens) {
+            return Err(refusal(format!("{} tokens are more than the batch was started for", from + tokens)));
+        }
+        self.positions.clear();
+        for _ in 0..rows {
+            self.positions.extend((from..from + tokens).map(|position| position as i64));
+        }
+        self.decoder.run(self.items, rows, tokens, &self.ids, &self.positions)?;
+        Ok(Logits::new(&mut self.decoder.logits, self.decoder.columns))
+    }
+
+    /// Drops the items that no row belongs to any more.
+    fn keep_items(&mut self, keep: &[usize]) {
+        if keep.len() == self.items {
+            return;
+        }
+        let cross = &mut self.decoder.cross;
+        let items = self.items;
+        for tensor in cross.tensors.iter_mut().chain([&mut cross.mask]) {
+            let size = tensor.len() / items.max(1);
+            for (to, from) in keep.iter().enumerate() {
+                if to != *from {
+                    tensor.copy_within(from * size..(from + 1) * size, to * size);
+                }
+            }
+            tensor.truncate(keep.len() * size);
+        }
+        self.items = keep.len();
+    }
+}
+
+impl Decoder {
+    fn run(
+        &mut self,
+        items: usize,
+        rows: usize,
+        tokens: usize,
+        ids: &[i64],
+        positions: &[i64],
+    ) -> Result<(), ModelError> {
+        let doing = "running graph decoder";
+        let shape = |sides: [usize; 4]| sides.map(|side| side as i64).to_vec();
+        let capacity = self.caches.capacity();
+        let past = shape([rows, self.heads, capacity, self.head_dim]);
+        let cross = shape([items, self.heads, self.cross.source, self.head_dim]);
+
+        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(4 + 4 * self.layers);
+        let sides = vec![rows as i64, tokens as i64];
+        for (name, values) in [("input_ids", ids), ("positions", positions)] {
+            let tensor = TensorRef::from_array_view((sides.clone(), values)).map_err(failure(doing))?;
+            inputs.push((name.into(), tensor.into()));
+        }
+        let mut floats = |name: &str, sides: &[i64], values| -> Result<_, ModelError> {
+            let tensor = TensorRef::from_array_view((sides.to_vec(), values)).map_err(failure(doing))?;
+            inputs.push((name.to_owned().into(), tensor.into()));
+            Ok(())
+        };
+        floats("past_mask", &shape([rows, 1, 1, capacity]), self.caches.mask(rows))?;
+        floats("cross_mask", &shape([items, 1, 1, self.cross.source]), &self.cross.mask)?;
+        for (index, (past_name, cross_name)) in self.names.past.iter().zip(&self.names.cross).enumerate() {
+            floats(past_name, &past, self.caches.tensor(index, rows))?;
+            floats(cross_name, &cross, self.cross.tensors.get(index).map_or(&[], Vec::as_slice))?;
+        }
+
+        let mut outputs = self.session.run(inputs).map_err(failure(doing))?;
+        for (index, name) in self.names.new.iter().enumerate() {
+            let output = outputs.get(name.as_str()).ok_or_else(|| refusal(format!("no output {name}")))?;
+            let (_, values) = output.try_extract_tensor::<f32>().map_err(failure(doing))?;
+            self.caches.append(index, tokens, values);
+        }
+        self.caches.advance(tokens);
+        let logits = outputs.get_mut("logits").ok_or_else(|| refusal("no output logits".to_owned()))?;
+        let (_, values) = logits.try_extract_tensor::<f32>().map_err(failure(doing))?;
+        if values.len() != rows * self.columns {
+            return Err(refusal(format!("{} logits for {rows} rows of {}", values.len(), self.columns)));
+        }
+        self.logits.clear();
+        self.logits.extend_from_slice(values);
+        Ok(())
+    }
+}
+
+impl DecodeBatch for OrtBatch<'_> {
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Logits<'_>, ModelError> {
+        if tokens.is_empty() || self.rows_per_item != 0 {
+            return Err(refusal("prefill needs tokens and comes first".to_owned()));
+        }
+        self.rows_per_item = 1;
+        self.ids.clear();
+        for _ in 0..self.items {
+            self.ids.extend(tokens.iter().map(|token| i64::from(*token)));
+        }
+        self.run(tokens.len())
+    }
+
+    fn step(&mut self, rows: &[NextRow]) -> Result<Logits<'_>, ModelError> {
+        let (old_items, old_per_item) = (self.items, self.rows_per_item);
+        if old_per_item == 0 {
+            return Err(refusal("a step before the prefill".to_owned()));
+        }
+        let mut keep: Vec<usize> = rows.iter().map(|row| row.parent / old_per_item).collect();
+        let per_item: Vec<usize> = keep.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+        keep.dedup();
+        let ascending = keep.windows(2).all(|pair| pair[0] < pair[1]);
+        let uniform = per_item.windows(2).all(|pair| pair[0] == pair[1]);
+        let count = per_item.first().copied().unwrap_or(0);
+        if !ascending
+            || !uniform
+            || !(1..=self.limits.beams).contains(&count)
+            || keep.last() >= Some(&old_items)
+        {
+            return Err(refusal(
+                "rows must stand together by item, as many for each, at most the beams".to_owned(),
+            ));
+        }
+        let parents: Vec<usize> = rows.iter().map(|row| row.parent).collect();
+        self.decoder.caches.select(&parents);
+        self.keep_items(&keep);
+        self.rows_per_item = count;
+        self.ids.clear();
+        self.ids.extend(rows.iter().map(|row| i64::from(row.token)));
+        self.run(1)
+    }
+}
+
+fn refusal(reason: String) -> ModelError {
+    ModelError::Engine { engine: "ort", doing: "decode".to_owned(), reason }
+}

@@ -1,0 +1,113 @@
+//! An engine whose logits come from a function of each row's history: for tests of everything above engines.
+
+use std::sync::Arc;
+
+use super::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, Logits, NextRow, Pixels};
+use crate::ModelError;
+
+/// Logits for one row: from the prompt and the tokens decoded so far, the start token included.
+pub type Script = dyn Fn(&[u32], &[u32]) -> Vec<f32> + Send;
+
+/// Runs a [`Script`] instead of a model. It keeps the contract of [`DecodeBatch`] and refuses callers that break it.
+pub struct ScriptedEngine {
+    script: Box<Script>,
+    columns: usize,
+    /// Rows of every call so far, the prefill's included.
+    pub rows_per_call: Vec<usize>,
+}
+
+impl ScriptedEngine {
+    /// An engine that answers every row with `columns` logits from `script`.
+    pub fn new(columns: usize, script: impl Fn(&[u32], &[u32]) -> Vec<f32> + Send + 'static) -> Self {
+        Self { script: Box::new(script), columns, rows_per_call: Vec::new() }
+    }
+
+    /// Features of no picture.
+    pub fn features() -> ImageFeatures {
+        ImageFeatures::new(1, 1, Arc::new(()))
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn description(&self) -> String {
+        "scripted".to_owned()
+    }
+
+    fn precision(&self) -> &'static str {
+        "exact"
+    }
+
+    fn encode_image(&mut self, _: Pixels<'_>, cancel: &CancelToken) -> Result<ImageFeatures, ModelError> {
+        cancel.check()?;
+        Ok(Self::features())
+    }
+
+    fn start<'e>(
+        &'e mut self,
+        _: &ImageFeatures,
+        prompts: &[&[u32]],
+        limits: BatchLimits,
+        cancel: &CancelToken,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        cancel.check()?;
+        let prompts = prompts.iter().map(|prompt| prompt.to_vec()).collect();
+        Ok(Box::new(ScriptedBatch { engine: self, prompts, limits, rows: Vec::new(), logits: Vec::new() }))
+    }
+}
+
+struct ScriptedBatch<'e> {
+    engine: &'e mut ScriptedEngine,
+    prompts: Vec<Vec<u32>>,
+    limits: BatchLimits,
+    /// Item and history of every row of the last call.
+    rows: Vec<(usize, Vec<u32>)>,
+    logits: Vec<f32>,
+}
+
+impl ScriptedBatch<'_> {
+    fn run(&mut self) -> Result<Logits<'_>, ModelError> {
+        self.logits.clear();
+        for (item, history) in &self.rows {
+            if history.len() >= self.limits.max_length {
+                return Err(refusal("a row is longer than the limit"));
+            }
+            let prompt = self.prompts.get(*item).map_or(&[][..], Vec::as_slice);
+            let mut row = (self.engine.script)(prompt, history);
+            row.resize(self.engine.columns, 0.0);
+            self.logits.append(&mut row);
+        }
+        self.engine.rows_per_call.push(self.rows.len());
+        Ok(Logits::new(&mut self.logits, self.engine.columns))
+    }
+}
+
+impl DecodeBatch for ScriptedBatch<'_> {
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Logits<'_>, ModelError> {
+        if tokens.is_empty() || !self.rows.is_empty() {
+            return Err(refusal("prefill needs tokens and comes first"));
+        }
+        self.rows = (0..self.prompts.len()).map(|item| (item, tokens.to_vec())).collect();
+        self.run()
+    }
+
+    fn step(&mut self, rows: &[NextRow]) -> Result<Logits<'_>, ModelError> {
+        let next: Option<Vec<_>> = rows
+            .iter()
+            .map(|row| {
+                let (item, history) = self.rows.get(row.parent)?;
+                Some((*item, history.iter().copied().chain([row.token]).collect()))
+            })
+            .collect();
+        self.rows = next.ok_or_else(|| refusal("a parent that is not a row"))?;
+        let groups: Vec<usize> = self.rows.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).collect();
+        let uniform = groups.windows(2).all(|pair| pair[0] == pair[1]);
+        if rows.is_empty() || !uniform || groups.iter().any(|group| *group > self.limits.beams) {
+            return Err(refusal("rows must stand together by item, as many for each, at most the beams"));
+        }
+        self.run()
+    }
+}
+
+fn refusal(reason: &str) -> ModelError {
+    ModelError::Engine { engine: "scripted", doing: "decode".to_owned(), reason: reason.to_owned() }
+}

@@ -1,0 +1,155 @@
+use std::time::Instant;
+
+use crate::ModelError;
+use crate::checkpoint::Checkpoint;
+use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate};
+use crate::engine::ort::{OrtEngine, OrtOptions};
+use crate::engine::{CancelToken, Engine, ImageFeatures, Pixels};
+
+/// Where to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The best there is: what was chosen stands in [`Florence::device_description`].
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// TensorRT; an error where there is none.
+    TensorRt,
+}
+
+/// How exactly to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout: the reference's tokens.
+    Exact,
+    /// Reduced where the machine is good at it: nearly the same results, sooner.
+    #[default]
+    Fast,
+}
+
+/// How to load a model.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// Width of the pictures in pixels.
+    pub width: u32,
+    /// Height of the pictures in pixels.
+    pub height: u32,
+    /// Where to run.
+    pub device: Device,
+    /// How exactly.
+    pub precision: Precision,
+    /// CPU threads; `None` for as many as the process may use.
+    pub threads: Option<usize>,
+    /// The ONNX Runtime library file; `None` to search for it.
+    pub runtime_library: Option<std::path::PathBuf>,
+    /// `Some(false)` leaves OpenVINO out even where it is there; `Some(true)` fails where it is not.
+    pub openvino: Option<bool>,
+    /// A folder of the caller's own in which weights lie, in the engine's layout, while they are loaded: on a disk, with
+    /// room for the model in f32. `None` for a new folder in the system's temporary one.
+    pub scratch: Option<std::path::PathBuf>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            width: 768,
+            height: 768,
+            device: Device::default(),
+            precision: Precision::default(),
+            threads: None,
+            runtime_library: None,
+            openvino: None,
+            scratch: None,
+        }
+    }
+}
+
+/// A loaded Florence-2: pictures and prompts in, token sequences out.
+pub struct Florence {
+    engine: Box<dyn Engine>,
+    decoder: DecoderConfig,
+}
+
+impl Florence {
+    /// Loads a checkpoint for one picture size.
+    ///
+    /// # Errors
+    /// No engine for the device, a size the model cannot take, weights that cannot be read.
+    pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, ModelError> {
+        if options.device == Device::TensorRt {
+            let reason = "this build has no TensorRT engine".to_owned();
+            return Err(ModelError::Request { what: "device", reason });
+        }
+        let config = checkpoint.config();
+        let engine = OrtEngine::load(
+            config,
+            checkpoint,
+            &OrtOptions {
+                width: options.width,
+                height: options.height,
+                precision: options.precision,
+                threads: options.threads,
+                openvino: options.openvino,
+                library: options.runtime_library.as_deref(),
+                scratch: options.scratch.as_deref(),
+            },
+        )?;
+        let generation = &config.generation;
+        let decoder = DecoderConfig {
+            vocabulary: config.logit_rows(),
+            decoder_start: generation.decoder_start,
+            eos: generation.eos,
+            forced_bos: generation.forced_bos,
+            forced_eos: generation.forced_eos,
+            no_repeat_ngram: generation.no_repeat_ngram,
+            max_positions: config.text.max_positions,
+        };
+        Ok(Self::with_engine(Box::new(engine), decoder))
+    }
+
+    /// Puts the decode loop on an engine; what `load` does once it has one.
+    pub fn with_engine(engine: Box<dyn Engine>, decoder: DecoderConfig) -> Self {
+        Self { engine, decoder }
+    }
+
+    /// What runs where and how, in one line for people.
+    pub fn device_description(&self) -> String {
+        self.engine.description()
+    }
+
+    /// The engine itself, for work below the decode loop: scoring given tokens, measuring a step.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        self.engine.as_mut()
+    }
+
+    /// Runs the vision tower on preprocessed pixels, once for any number of prompts. Returns the features and the
+    /// time taken in ms.
+    ///
+    /// # Errors
+    /// Pixels of another size than the model was loaded for, an engine failure, cancellation.
+    pub fn encode_image(
+        &mut self,
+        pixels: Pixels<'_>,
+        cancel: &CancelToken,
+    ) -> Result<(ImageFeatures, f64), ModelError> {
+        let clock = Instant::now();
+        let features = self.engine.encode_image(pixels, cancel)?;
+        Ok((features, clock.elapsed().as_secs_f64() * 1e3))
+    }
+
+    /// Answers prompts about one picture as one batch, in their order.
+    ///
+    /// # Errors
+    /// Options out of range, a prompt that is too long, an engine failure, logits that are not finite, cancellation.
+    pub fn generate<P: AsRef<[u32]>>(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[P],
+        options: &GenerationOptions,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Generation>, ModelError> {
+        let prompts: Vec<&[u32]> = prompts.iter().map(AsRef::as_ref).collect();
+        generate(self.engine.as_mut(), features, &prompts, &self.decoder, options, cancel)
+    }
+}

@@ -1,0 +1,159 @@
+//! Token for token what transformers generates, for every shape, picture and task of `testdata/goldens.json`.
+//!
+//! Needs an ONNX Runtime library, found as the program finds it (`ORT_DYLIB_PATH`, or installed).
+
+use std::path::{Path, PathBuf};
+
+use belvedere_kernels::{ImageView, Plane, PreprocessPlan, PreprocessSpec};
+use belvedere_models::checkpoint::{FlorenceConfig, Layout};
+use belvedere_models::engine::Pixels;
+use belvedere_models::synthetic::{StoredType, SyntheticModel};
+use belvedere_models::{CancelToken, Checkpoint, Florence, GenerationOptions, LoadOptions, Precision};
+use serde_json::Value;
+
+/// Below this distance of first and second choice, a greedy token is decided by f32 rounding: the script that makes
+/// the goldens uses the same number as noise to find beam searches that are.
+const ROUNDING: f64 = 4e-5;
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+fn goldens() -> Value {
+    let text = std::fs::read_to_string(testdata().join("goldens.json")).expect("goldens");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn array<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_u64).map(|id| id as u32).collect()
+}
+
+fn size(shape: &Value) -> (u32, u32) {
+    let side = |i: usize| shape["image_size"][i].as_u64().expect("a side") as u32;
+    (side(0), side(1))
+}
+
+/// The shape's model, written into a folder as the hub ships it.
+fn checkpoint(shape: &Value, folder: &Path) -> Checkpoint {
+    let (config, _) =
+        FlorenceConfig::from_json(&shape["config"].to_string(), folder).expect("a configuration");
+    let layout = if shape["layout"] == "native" { Layout::Native } else { Layout::Original };
+    let stored = match shape["dtype"].as_str() {
+        Some("F16") => StoredType::F16,
+        Some("BF16") => StoredType::Bf16,
+        _ => StoredType::F32,
+    };
+    let salt = shape["salt"].as_u64().expect("salt");
+    SyntheticModel { salt, ..SyntheticModel::new(config, size(shape)) }
+        .write(folder, layout, stored)
+        .expect("written");
+    Checkpoint::open(folder).expect("a checkpoint")
+}
+
+fn pixels(picture: &str, (width, height): (u32, u32)) -> Vec<f32> {
+    let file = std::fs::File::open(testdata().join("pictures").join(picture)).expect("a picture");
+    let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().expect("PNG");
+    let mut bytes = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut bytes).expect("pixels");
+    assert_eq!(info.color_type, png::ColorType::Rgb);
+    let plane = Plane { bytes: &bytes, stride: info.line_size };
+    let view = ImageView::rgb8(info.width, info.height, plane).expect("a view");
+    let mut plan = PreprocessPlan::new(PreprocessSpec::imagenet(width, height)).expect("a plan");
+    plan.run(&view).expect("pixels").data
+}
+
+/// Compares one model with its goldens; returns how many sequences were compared and what differed.
+fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (width, height) = size(shape);
+    let options =
+        LoadOptions { width, height, precision: Precision::Exact, openvino, ..LoadOptions::default() };
+    let mut model = Florence::load(&checkpoint(shape, folder.path()), &options).expect("a model");
+    let cancel = CancelToken::new();
+    let max_new_tokens = shape["max_new_tokens"].as_u64().expect("max_new_tokens") as usize;
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for picture in array(shape, "pictures") {
+        let name = picture["picture"].as_str().expect("a name");
+        let data = pixels(name, (width, height));
+        let pixels = Pixels { width: width as usize, height: height as usize, data: &data };
+        let (features, _) = model.encode_image(pixels, &cancel).expect("features");
+        if let Some(values) = features.storage::<Vec<f32>>() {
+            for sample in array(&picture["features"], "samples") {
+                let at = sample[0].as_u64().expect("a row") as usize * features.dim
+                    + sample[1].as_u64().expect("a column") as usize;
+                let expected = sample[2].as_f64().expect("a value");
+                if (f64::from(values[at]) - expected).abs() > 1e-3 {
+                    wrong.push(format!(
+                        "{} {name}: feature {at} is {}, expected {expected}",
+                        shape["name"], values[at]
+                    ));
+                }
+            }
+        }
+        let runs = array(picture, "runs");
+        let prompts: Vec<Vec<u32>> = runs.iter().map(|run| ids(&run["prompt_ids"])).collect();
+        for (key, beams) in [("greedy", 1), ("beams", 3)] {
+            let options = GenerationOptions { beams, max_new_tokens, ..GenerationOptions::default() };
+            // All prompts of a frame as one batch; the goldens were made one prompt at a time.
+            let batch = model.generate(&features, &prompts, &options, &cancel).expect("a batch");
+            for ((run, prompt), generation) in runs.iter().zip(&prompts).zip(batch) {
+                let golden = &run[key];
+                let close = golden["margin"].as_f64().is_some_and(|margin| margin < ROUNDING);
+                if close || golden["stable"] == false {
+                    continue;
+                }
+                compared += 1;
+                let what = format!("{} {name} {} {key}", shape["name"], run["task"]);
+                if generation.token_ids != ids(&golden["ids"]) {
+                    wrong.push(format!(
+                        "{what}: {:?}, expected {:?}",
+                        generation.token_ids,
+                        ids(&golden["ids"])
+                    ));
+                    continue;
+                }
+                for (ours, theirs) in generation.log_probs.iter().zip(array(golden, "log_probs")) {
+                    if (f64::from(*ours) - theirs.as_f64().expect("a number")).abs() > 2e-3 {
+                        wrong.push(format!("{what}: log-prob {ours}, expected {theirs}"));
+                    }
+                }
+                // One of each picture alone.
+                if run["task"] == "<OD>" {
+                    let alone =
+                        model.generate(&features, &[prompt], &options, &cancel).expect("one").remove(0);
+                    if alone.token_ids != generation.token_ids {
+                        wrong.push(format!("{what}: alone {:?}", alone.token_ids));
+                    }
+                }
+            }
+        }
+    }
+    (compared, wrong)
+}
+
+fn compare_all(openvino: Option<bool>) {
+    let goldens = goldens();
+    let shapes = array(&goldens, "shapes");
+    let mut wrong = Vec::new();
+    for shape in shapes {
+        let (compared, differences) = compare(shape, openvino);
+        println!("{}: {compared} sequences, {} differences", shape["name"], differences.len());
+        assert!(compared >= 60, "{}: only {compared} sequences to compare", shape["name"]);
+        wrong.extend(differences);
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn exact_precision_generates_what_transformers_generates_on_the_provider_that_auto_chooses() {
+    compare_all(None);
+}
+
+#[test]
+fn exact_precision_generates_what_transformers_generates_on_onnx_runtime_alone() {
+    compare_all(Some(false));
+}
