@@ -32,7 +32,7 @@ demo: build ## build what is missing, then print results from a test camera unti
 	$(BELVEDERE) demo
 
 test: lint build python ## every test: format, lints, unit tests, and the binary end to end
-	cargo test $(CARGO_FLAGS) --workspace
+	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
 
 build: packages rust onnxruntime ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace

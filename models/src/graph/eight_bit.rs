@@ -17,7 +17,8 @@ use super::weights_file::WeightsFile;
 use crate::ModelError;
 use crate::checkpoint::Weights;
 
-/// Elements that share a scale. The smallest common size: the finer, the nearer to the f32 weights, at 3 % more bytes.
+/// Elements that share a scale. The smallest common size: the finer, the nearer to the f32 weights. Blocks of 128 read a
+/// tenth fewer bytes and were not measurably faster.
 const BLOCK: usize = 32;
 const DOMAIN: &str = "com.microsoft";
 const ZERO_POINT: f32 = 128.0;
