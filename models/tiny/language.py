@@ -129,11 +129,27 @@ def ask(task: str, scene: Scene, rng: np.random.Generator) -> tuple[str, str] | 
     raise ValueError(f"unknown task {task}")
 
 
+# The prompts of the tasks that this checkpoint does not learn, and words that people put into phrases: the tokenizer
+# knows them, so that any question is short, also one that the model cannot answer.
+OTHER_PROMPTS = [
+    "Describe with a paragraph what is shown in the image.",
+    "Locate the referred object in the image with mask: segmentation of polygons.",
+    "What is the polygon mask of region",
+    "What text is in the region",
+    "What is the text in the image, with regions?",
+]
+OTHER_WORDS = """above animal bag beside bench behind bird bottle bridge brown building bus camera cat chair child clear closed
+cloud cup door driving entering fence fire flower front gate glass grey hand hat helmet horse house jacket ladder large leaving
+light lying man motorcycle near next night number open package parcel parked pink plant plate pool rain road roof running shirt
+shop sign sitting sky small smoke snow standing stop table traffic tree umbrella under van vehicle walking wall water wearing
+window with woman""".split()
+
+
 def corpus() -> list[str]:
     """Sentences that the tokenizer is trained on: every prompt with typical input, and captions."""
     from scenes import random_scene
 
-    lines = []
+    lines = OTHER_PROMPTS * 20 + [f"{a} {b}" for a in OTHER_WORDS for b in OTHER_WORDS]
     for seed in range(3000):
         rng = np.random.default_rng([7, seed])
         scene = random_scene(rng)

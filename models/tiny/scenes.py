@@ -90,11 +90,11 @@ def random_thing(rng: np.random.Generator, aspect: float, text_share: float = 0.
     low, high = HEIGHT[kind]
     h = rng.uniform(low, high)
     w = h * ASPECT[kind] * rng.uniform(0.85, 1.15) / aspect
-    cut = 0.25 if rng.random() < 0.2 else 0.0
+    cut = 0.4 if rng.random() < 0.3 else 0.0
     x = rng.uniform(-cut * w, 1.0 - w + cut * w)
     y = rng.uniform(-cut * 0.5 * h, 1.0 - h + cut * 0.5 * h)
     word = None
-    if kind == "box" and h > 0.22 and rng.random() < text_share:
+    if kind == "box" and h > 0.22 and 0 <= x <= 1 - w and rng.random() < text_share:
         word = WORDS[rng.integers(len(WORDS))]
     return Thing(kind, colour, (x, y, x + w, y + h), word, bool(rng.random() < 0.5), rng.uniform(0.85, 1.1))
 
