@@ -90,6 +90,8 @@ def random_thing(rng: np.random.Generator, aspect: float, text_share: float = 0.
     low, high = HEIGHT[kind]
     h = rng.uniform(low, high)
     w = h * ASPECT[kind] * rng.uniform(0.85, 1.15) / aspect
+    if w > 0.9:
+        h, w = h * 0.9 / w, 0.9
     cut = 0.4 if rng.random() < 0.3 else 0.0
     x = rng.uniform(-cut * w, 1.0 - w + cut * w)
     y = rng.uniform(-cut * 0.5 * h, 1.0 - h + cut * 0.5 * h)

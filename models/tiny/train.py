@@ -4,8 +4,9 @@
 
 Every picture is new (a scene from its own seed) and is asked several questions, so that one pass of the vision tower
 teaches several answers. What makes it learn in hours on two cores:
-  * a throw-away head on the image tokens that predicts what stands in each cell of the map, fading out;
-  * scenes of one object first, then two, then all;
+  * a throw-away head that reads from each image token what stands in its cell, in the decoder's own words, fading out;
+  * the vision tower alone first, on crowded pictures: it learns shapes from objects seen, and questions cost half the time;
+  * then questions about scenes of one object, then two, then all;
   * coordinates with soft targets (a Gaussian over neighbouring bins that narrows to one bin), and location embeddings
     that start as smooth sinusoids.
 One process a core, each with its share of the batch, the gradients averaged after every step: on two cores that is half
@@ -31,7 +32,7 @@ from tokenizers import Tokenizer
 from transformers import Florence2Config, Florence2ForConditionalGeneration
 
 from language import PROMPTS, ask
-from scenes import COLOURS, KINDS, draw, random_scene
+from scenes import COLOURS, KINDS, area, draw, random_scene
 
 SIZE = 192
 CELLS = 6
@@ -102,25 +103,29 @@ def pixel_values(picture: Image.Image) -> np.ndarray:
 class Scenes:
     """Endless pictures with questions, answers, and the truth of each cell of the map."""
 
-    def __init__(self, tokenizer: Tokenizer, batch: int, curriculum: tuple[int, int]):
-        self.tokenizer, self.batch, self.curriculum = tokenizer, batch, curriculum
+    def __init__(self, tokenizer: Tokenizer, batch: int, vision_only: int, curriculum: tuple[int, int]):
+        """`vision_only` pictures without questions, then one object until the first of `curriculum`, two until the second."""
+        self.tokenizer, self.batch, self.vision_only, self.curriculum = tokenizer, batch, vision_only, curriculum
 
     def make(self, seen: int):
         """The share that begins with picture number `seen`."""
-        most = 1 if seen < self.curriculum[0] else 2 if seen < self.curriculum[1] else 5
+        vision_only = seen < self.vision_only
+        most = 7 if vision_only else 1 if seen < self.curriculum[0] else 2 if seen < self.curriculum[1] else 5
         pictures, cells, questions = [], [], []
         for i in range(self.batch):
             rng = np.random.default_rng([1, seen + i])
-            scene = random_scene(rng, most, 0 if rng.random() < 0.06 else 1)
+            scene = random_scene(rng, most, 3 if vision_only else 0 if rng.random() < 0.06 else 1)
             pictures.append(pixel_values(draw(scene, rng)))
             cells.append(cell_truth(scene))
+            if vision_only:
+                continue
             first = ["object-detection", "caption", "dense-region-caption"][rng.choice(3, p=[0.5, 0.3, 0.2])]
             names, weights = zip(*((n, w) for n, w in WEIGHTS.items() if n != first))
             rest = rng.choice(names, len(names), replace=False, p=np.array(weights) / sum(weights))
             asked = [a for name in [first, *rest] if (a := ask(name, scene, rng)) is not None][:QUESTIONS]
             questions += [(self.tokenizer.encode(p).ids, [2, *self.tokenizer.encode(a).ids], i) for p, a in asked]
         questions.sort(key=lambda q: (len(q[1]), len(q[0])))
-        size = math.ceil(len(questions) / PARTS)
+        size = max(math.ceil(len(questions) / PARTS), 1)
         parts = []
         for start in range(0, len(questions), size):
             prompts, answers, owners = zip(*questions[start : start + size])
@@ -134,33 +139,67 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
 
 
 def cell_truth(scene) -> np.ndarray:
-    """[CELLS*CELLS, 6]: kind + 1 (0 is nothing), colour, and the box as fractions."""
+    """[CELLS*CELLS, 6]: kind + 1 (0 is nothing), colour, and the box as fractions, of what a cell's middle lies in."""
     truth = np.zeros((CELLS, CELLS, 6), np.float32)
-    for thing in sorted(scene.things, key=lambda t: (t.box[2] - t.box[0]) * (t.box[3] - t.box[1])):
-        x1, y1, x2, y2 = thing.visible_box()
-        x, y = min(int((x1 + x2) / 2 * CELLS), CELLS - 1), min(int((y1 + y2) / 2 * CELLS), CELLS - 1)
-        truth[y, x] = [KINDS.index(thing.kind) + 1, list(COLOURS).index(thing.colour), x1, y1, x2, y2]
+    centres = (np.arange(CELLS) + 0.5) / CELLS
+    # The small ones last: they have the fewest cells.
+    things = sorted(scene.things, key=lambda t: -area(t.visible_box()))
+    for only_middle in (False, True):
+        for thing in things:
+            x1, y1, x2, y2 = thing.visible_box()
+            row = [KINDS.index(thing.kind) + 1, list(COLOURS).index(thing.colour), x1, y1, x2, y2]
+            if only_middle:
+                x, y = (min(int(v / 2 * CELLS), CELLS - 1) for v in (x1 + x2, y1 + y2))
+                truth[y, x] = row
+            else:
+                inside = np.outer((y1 < centres) & (centres < y2), (x1 < centres) & (centres < x2))
+                truth[inside] = row
     return truth.reshape(-1, 6)
 
 
 class CellHead(torch.nn.Module):
-    """Predicts what stands in each cell from its image token; thrown away after training."""
+    """Reads from each image token what stands in its cell; thrown away after training.
 
-    def __init__(self, width: int):
+    It reads with the decoder's own words: six directions of the token (kind, colour, four edges) are compared with the
+    embeddings of the words and locations that will be said about it. What the tower has learnt so is ready for the
+    decoder's attention to copy.
+    """
+
+    def __init__(self, width: int, tokenizer: Tokenizer):
         super().__init__()
-        self.hidden = torch.nn.Linear(width, 256)
-        self.out = torch.nn.Linear(256, len(KINDS) + 1 + len(COLOURS) + 4)
+        self.directions = torch.nn.Linear(width, 6 * width)
+        self.nothing = torch.nn.Parameter(torch.zeros(width))
+        # At the beginning of an answer a word has no space before it.
+        ids = [[tokenizer.encode(form + w, add_special_tokens=False).ids for form in ("", " ")] for w in [*KINDS, *COLOURS]]
+        assert all(len(form) == 1 for word in ids for form in word)
+        self.words = torch.tensor(ids).squeeze(-1)
+        self.first = tokenizer.token_to_id("<loc_0>")
 
-    def loss(self, tokens: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        kind, colour, box = self.out(F.gelu(self.hidden(tokens))).split([len(KINDS) + 1, len(COLOURS), 4], -1)
-        there = truth[..., 0] > 0
+    def loss(self, tokens: torch.Tensor, truth: torch.Tensor, table: torch.Tensor, sigma: float) -> torch.Tensor:
+        seen = self.directions(tokens).unflatten(-1, (6, -1))
+        seen = F.layer_norm(seen.float(), seen.shape[-1:])
+        words = table[self.words.to(table.device)].sum(1)
+        kinds = torch.cat([self.nothing[None], words[: len(KINDS)]])
         weight = torch.ones(len(KINDS) + 1, device=tokens.device)
         weight[0] = 0.25
-        total = F.cross_entropy(kind.flatten(0, 1).float(), truth[..., 0].long().flatten(), weight)
+        total = F.cross_entropy((seen[:, :, 0] @ kinds.T).flatten(0, 1).float(), truth[..., 0].long().flatten(), weight)
+        there = truth[..., 0] > 0
         if there.any():
-            total = total + F.cross_entropy(colour[there].float(), truth[..., 1][there].long())
-            total = total + 10 * F.smooth_l1_loss(box[there].float(), truth[..., 2:][there], beta=0.05)
+            colour = (seen[:, :, 1][there] @ words[len(KINDS) :].T).float()
+            total = total + F.cross_entropy(colour, truth[..., 1][there].long())
+            scores = F.log_softmax((seen[:, :, 2:][there] @ table[self.first : self.first + 1000].T).float(), -1)
+            wanted = (truth[..., 2:][there] * 1000).long().clamp(0, 999)
+            total = total + location_loss(scores.flatten(0, 1), wanted.flatten(), sigma) / wanted.numel()
         return total
+
+
+def location_loss(scores: torch.Tensor, wanted: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Summed cross-entropy of log-probabilities over the 1000 bins against a Gaussian around the right one."""
+    if sigma < 0.3:
+        return -scores.gather(1, wanted[:, None]).sum()
+    bins = torch.arange(1000, device=wanted.device)
+    target = torch.softmax(-((bins[None] - wanted[:, None]).float() ** 2) / (2 * sigma**2), -1)
+    return -(target * scores).sum()
 
 
 def smooth_locations(model, first: int) -> None:
@@ -171,7 +210,7 @@ def smooth_locations(model, first: int) -> None:
     octaves = 2 ** (torch.arange(width // 2).float() / (width // 2) * 7)
     waves = torch.cat([torch.sin(bins * octaves * math.pi), torch.cos(bins * octaves * math.pi)], 1)
     with torch.no_grad():
-        table[first : first + 1000] = waves * table[4:500].std() * 1.4
+        table[first : first + 1000] = waves * 0.07
 
 
 def answer_loss(logits, labels, first: int, sigma: float):
@@ -182,12 +221,7 @@ def answer_loss(logits, labels, first: int, sigma: float):
     text = -log_probs[is_text].gather(1, labels[is_text][:, None]).sum()
     wanted = labels[is_location] - first
     scores = log_probs[is_location][:, first : first + 1000]
-    if sigma < 0.3:
-        location = -scores.gather(1, wanted[:, None]).sum()
-    else:
-        bins = torch.arange(1000, device=wanted.device)
-        target = torch.softmax(-((bins[None] - wanted[:, None]).float() ** 2) / (2 * sigma**2), -1)
-        location = -(target * scores).sum()
+    location = location_loss(scores, wanted, sigma)
     count = is_text.sum() + is_location.sum()
     error = (scores.argmax(1) - wanted).abs().float().mean() if len(wanted) else torch.zeros(())
     return (text + location) / count, text.item() / max(int(is_text.sum()), 1), error.item()
@@ -223,7 +257,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).with_name("tokenizer.json"))
-    parser.add_argument("--pictures", type=int, default=250_000)
+    parser.add_argument("--pictures", type=int, default=250_000, help="in all")
+    parser.add_argument("--vision-pictures", type=int, default=45_000, help="of these, the first: for the vision tower alone")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step, over all processes")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--processes", type=int, default=2, help="one for each core, a divisor of the batch")
@@ -253,7 +288,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     # "eager": on CPUs the fused attention's backward pass takes a third of the whole step.
     model = Florence2ForConditionalGeneration._from_config(config(tokenizer.get_vocab_size()), attn_implementation="eager")
     smooth_locations(model, first)
-    model, head = model.to(args.device), CellHead(192).to(args.device)
+    model, head = model.to(args.device), CellHead(192, tokenizer).to(args.device)
     parameters = [*model.parameters(), *head.parameters()]
     decay = [p for p in parameters if p.dim() > 1]
     rest = [p for p in parameters if p.dim() <= 1]
@@ -271,16 +306,20 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     if rank == 0:
         print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, from picture {seen}", flush=True)
     share = args.batch // args.processes
-    scenes = Scenes(tokenizer, share, (int(0.06 * args.pictures), int(0.14 * args.pictures)))
+    alone = args.vision_pictures
+    asked = args.pictures - alone
+    scenes = Scenes(tokenizer, share, alone, (alone + int(0.06 * asked), alone + int(0.14 * asked)))
     started, saved, log = time.time(), time.time(), []
     model.train()
     while True:
-        done = seen / args.pictures
-        rate = args.rate * min(seen / 8000 + 0.02, 1.0) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+        done = max(seen - alone, 0) / asked
+        rate = args.rate * min(seen / 4000 + 0.02, 1.0) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        sigma = max(6 * (1 - done / 0.85), 0.0)
-        text_loss, text, error, cell_loss = losses(model, head, scenes.make(seen + rank * share), first, sigma)
+        # Coarse to fine: from 40 bins to 10 with the vision tower alone, from there to 1, then hard.
+        sigma = 40 * 0.25 ** (seen / alone) if seen < alone else 10 * 0.1 ** (done / 0.8) if done < 0.8 else 0.0
+        share_seen = scenes.make(seen + rank * share)
+        text_loss, text, error, cell_loss = losses(model, head, share_seen, first, sigma)
         optimiser.zero_grad(set_to_none=True)
         (text_loss + max(1 - done / 0.7, 0.0) * cell_loss).backward()
         average_gradients(parameters, args.processes)
@@ -318,7 +357,9 @@ def losses(model, head: CellHead, share, first: int, sigma: float):
     pictures, cells = pictures.to(device), cells.to(device)
     with torch.autocast(device.type, torch.bfloat16):
         seen_tokens = model.model.get_image_features(pictures.to(memory_format=torch.channels_last)).pooler_output
-        cell_loss = head.loss(seen_tokens[:, 1:], cells)
+        cell_loss = head.loss(seen_tokens[:, 1:], cells, model.get_input_embeddings().weight, sigma)
+        if not parts:
+            return torch.zeros((), device=device), 0.0, 0.0, cell_loss
         outputs, wanted = [], []
         for prompts, answers, owners in ([t.to(device) for t in part] for part in parts):
             images = seen_tokens[owners]
