@@ -11,9 +11,9 @@ use belvedere_models::{
 
 use belvedere_models::engine::Pixels;
 
+use crate::bundled;
 use crate::cache;
 use crate::config::ModelSettings;
-use crate::demonstration;
 use crate::messages::TimingMs;
 
 /// Why a question has no answer.
@@ -25,9 +25,9 @@ pub enum AnalysisError {
     /// The checkpoint, the engine or the prompt is at fault, or the call was cancelled.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The demonstration checkpoint cannot be written.
-    #[error("the demonstration checkpoint cannot be written to {}: {reason}", dir.display())]
-    Demonstration {
+    /// The bundled checkpoint cannot be unpacked.
+    #[error("the bundled model cannot be written to {}: {reason}", dir.display())]
+    Bundled {
         /// Its folder.
         dir: PathBuf,
         /// What is wrong.
@@ -80,18 +80,18 @@ pub struct Analyst {
     plan: PreprocessPlan,
     options: GenerationOptions,
     max_prompt_tokens: usize,
-    is_demonstration: bool,
+    is_bundled: bool,
 }
 
 impl Analyst {
-    /// Loads the model of `settings`, the demonstration checkpoint where none is named.
+    /// Loads the model of `settings`, the bundled one where none is named.
     ///
     /// # Errors
     /// The checkpoint or the engine; see [`AnalysisError::is_unavailable`].
     pub fn load(settings: &ModelSettings) -> Result<Analyst, AnalysisError> {
         let dir = match &settings.path {
             Some(dir) => dir.clone(),
-            None => demonstration::checkpoint()?,
+            None => bundled::checkpoint()?,
         };
         let checkpoint = Checkpoint::open(&dir)?;
         let tokenizer = tokenizer(&dir, &checkpoint)?;
@@ -117,7 +117,7 @@ impl Analyst {
                 ..GenerationOptions::default()
             },
             max_prompt_tokens: checkpoint.config().text.max_positions.saturating_sub(image_tokens),
-            is_demonstration: settings.path.is_none(),
+            is_bundled: settings.path.is_none(),
         })
     }
 
@@ -126,9 +126,9 @@ impl Analyst {
         self.florence.device_description()
     }
 
-    /// Whether the model is the demonstration, whose words mean nothing.
-    pub fn is_demonstration(&self) -> bool {
-        self.is_demonstration
+    /// Whether no model was named, and this is the bundled one.
+    pub fn is_bundled(&self) -> bool {
+        self.is_bundled
     }
 
     /// Lets every answer from now on have exactly `tokens` tokens after the start token, whatever the model would

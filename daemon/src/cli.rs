@@ -70,7 +70,7 @@ pub struct ConfigFile {
 #[derive(Debug, Args)]
 pub struct ModelChoice {
     /// The checkpoint's folder: config.json, tokenizer.json and safetensors as the hub ships them
-    /// [default: a small demonstration checkpoint].
+    /// [default: the bundled model, which knows made-up street scenes only].
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
 

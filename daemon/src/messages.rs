@@ -56,6 +56,9 @@ pub struct ResultMessage<'a> {
     pub height: u32,
     /// What was asked.
     pub task: Task,
+    /// The phrase or the caption that the task was asked about; absent where it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<&'a str>,
     /// The answer as text.
     pub text: &'a str,
     /// The answer's regions, in pixels of the frame.
@@ -91,9 +94,6 @@ pub struct ImageResult<'a> {
     pub regions: &'a [Region],
     /// Where the time went.
     pub timing_ms: TimingMs,
-    /// Present and true where the words mean nothing: the model is the untrained demonstration.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub untrained: bool,
 }
 
 /// The payload of `ROOT/stats`. Counters begin at 0 with the process and only grow.
@@ -218,6 +218,7 @@ mod tests {
             width: 640,
             height: 480,
             task: Task::ObjectDetection,
+            input: None,
             text: "car<loc_1>",
             regions: &[region],
             timing_ms: TimingMs { preprocess: 1.23, vision: 33.0, encoder: 4.1, decode: 18.68 },

@@ -154,7 +154,7 @@ class CellHead(torch.nn.Module):
     def loss(self, tokens: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         kind, colour, box = self.out(F.gelu(self.hidden(tokens))).split([len(KINDS) + 1, len(COLOURS), 4], -1)
         there = truth[..., 0] > 0
-        weight = torch.ones(len(KINDS) + 1)
+        weight = torch.ones(len(KINDS) + 1, device=tokens.device)
         weight[0] = 0.25
         total = F.cross_entropy(kind.flatten(0, 1).float(), truth[..., 0].long().flatten(), weight)
         if there.any():
@@ -185,7 +185,8 @@ def answer_loss(logits, labels, first: int, sigma: float):
     if sigma < 0.3:
         location = -scores.gather(1, wanted[:, None]).sum()
     else:
-        target = torch.softmax(-((torch.arange(1000)[None] - wanted[:, None]).float() ** 2) / (2 * sigma**2), -1)
+        bins = torch.arange(1000, device=wanted.device)
+        target = torch.softmax(-((bins[None] - wanted[:, None]).float() ** 2) / (2 * sigma**2), -1)
         location = -(target * scores).sum()
     count = is_text.sum() + is_location.sum()
     error = (scores.argmax(1) - wanted).abs().float().mean() if len(wanted) else torch.zeros(())
@@ -196,7 +197,7 @@ def save(out: Path, model) -> None:
     """The checkpoint as Belvedere reads it: FP16, native layout, tied weights once."""
     import copy
 
-    half = copy.deepcopy(model).half()
+    half = copy.deepcopy(model).cpu().half()
     half.config.dtype = torch.float16
     half.save_pretrained(out)
     (out / "preprocessor_config.json").write_text(
@@ -225,7 +226,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=250_000)
     parser.add_argument("--batch", type=int, default=32, help="pictures a step, over all processes")
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--processes", type=int, default=2, help="one for each core")
+    parser.add_argument("--processes", type=int, default=2, help="one for each core, a divisor of the batch")
+    parser.add_argument("--device", default="cpu", help="cuda: all processes share the GPU and draw on their cores")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this long; the state is saved")
     parser.add_argument("--save-minutes", type=float, default=5)
     return parser.parse_args()
@@ -235,7 +237,7 @@ def average_gradients(parameters, processes: int) -> None:
     if processes == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients])
+    flat = torch.cat([g.flatten() for g in gradients]).cpu()
     dist.all_reduce(flat)
     flat /= processes
     torch._foreach_copy_(gradients, [v.view_as(g) for v, g in zip(flat.split([g.numel() for g in gradients]), gradients)])
@@ -251,7 +253,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     # "eager": on CPUs the fused attention's backward pass takes a third of the whole step.
     model = Florence2ForConditionalGeneration._from_config(config(tokenizer.get_vocab_size()), attn_implementation="eager")
     smooth_locations(model, first)
-    head = CellHead(192)
+    model, head = model.to(args.device), CellHead(192).to(args.device)
     parameters = [*model.parameters(), *head.parameters()]
     decay = [p for p in parameters if p.dim() > 1]
     rest = [p for p in parameters if p.dim() <= 1]
@@ -261,7 +263,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     )  # fmt: skip
     state_file, seen = args.out / "state.pt", 0
     if state_file.exists():
-        state = torch.load(state_file)
+        state = torch.load(state_file, map_location=args.device)
         model.load_state_dict(state["model"])
         head.load_state_dict(state["head"])
         optimiser.load_state_dict(state["optimiser"])
@@ -311,15 +313,17 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
 
 def losses(model, head: CellHead, share, first: int, sigma: float):
     """The loss of all answers, the loss of their words, how many bins coordinates are off, and the loss of the cells."""
+    device = model.device
     pictures, cells, parts = share
-    with torch.autocast("cpu", torch.bfloat16):
+    pictures, cells = pictures.to(device), cells.to(device)
+    with torch.autocast(device.type, torch.bfloat16):
         seen_tokens = model.model.get_image_features(pictures.to(memory_format=torch.channels_last)).pooler_output
         cell_loss = head.loss(seen_tokens[:, 1:], cells)
         outputs, wanted = [], []
-        for prompts, answers, owners in parts:
+        for prompts, answers, owners in ([t.to(device) for t in part] for part in parts):
             images = seen_tokens[owners]
             embedded = torch.cat([images, model.get_input_embeddings()(prompts).to(images.dtype)], 1)
-            mask = torch.cat([torch.ones(images.shape[:2], dtype=torch.long), (prompts != 1).long()], 1)
+            mask = torch.cat([torch.ones(images.shape[:2], dtype=torch.long, device=device), (prompts != 1).long()], 1)
             hidden = model.model.language_model(
                 inputs_embeds=embedded, attention_mask=mask, decoder_input_ids=answers[:, :-1]
             ).last_hidden_state

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::CommandError;
+use crate::bundled;
 use crate::config::{self, Broker, Settings};
 use crate::exit::Exit;
 
@@ -30,7 +31,7 @@ fn summary(path: &Path, settings: &Settings) -> String {
     let _ = writeln!(text, "broker: {broker}{user}, topics under {}/", settings.mqtt.topic);
     let model = match &settings.model.path {
         Some(path) => path.display().to_string(),
-        None => "the untrained demonstration checkpoint; its words mean nothing".to_owned(),
+        None => bundled::KNOWS.to_owned(),
     };
     let _ = writeln!(text, "model: {model}");
     for camera in &settings.cameras {

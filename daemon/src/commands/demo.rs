@@ -13,17 +13,23 @@ use tokio::time::Instant;
 use super::CommandError;
 use crate::broker::EmbeddedBroker;
 use crate::cli::Demo;
-use crate::config::{Broker, CameraSettings, CameraTask, ModelSettings, MqttSettings, Settings};
+use crate::config::{Broker, CameraSettings, CameraTask, MqttSettings, Settings};
 use crate::exit::Exit;
 use crate::logging;
 use crate::watch::{Signals, Watch};
 
 const CAMERA: &str = "garden";
-const TASKS: [Task; 2] = [Task::Caption, Task::ObjectDetection];
-/// Enough for a sentence; random weights never come to an end by themselves.
-const MAX_NEW_TOKENS: usize = 24;
+/// What is asked of each frame, with the phrase where it is one.
+const TASKS: [(Task, Option<&str>); 4] = [
+    (Task::Caption, None),
+    (Task::ObjectDetection, None),
+    (Task::OpenVocabularyDetection, Some("red car")),
+    (Task::OpenVocabularyDetection, Some("person")),
+];
+/// Every second picture of the film.
+const FPS: f64 = 7.5;
 /// Longer answers are cut off on the screen.
-const SHOWN_CHARACTERS: usize = 60;
+const SHOWN_CHARACTERS: usize = 90;
 /// As `run` has it.
 const MAX_PACKET_BYTES: usize = 16 << 20;
 
@@ -33,7 +39,7 @@ pub(super) fn demo(options: &Demo) -> Result<Exit, CommandError> {
     let broker = EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0)))?.address();
     #[cfg(feature = "demo")]
     let camera =
-        crate::test_camera::TestCamera::start().map_err(|error| CommandError::Missed(error.to_string()))?;
+        crate::film_camera::FilmCamera::start().map_err(|error| CommandError::Missed(error.to_string()))?;
     #[cfg(feature = "demo")]
     let url = camera.url();
     #[cfg(not(feature = "demo"))]
@@ -49,8 +55,8 @@ pub(super) fn demo(options: &Demo) -> Result<Exit, CommandError> {
 
 fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, CommandError> {
     let mut source = SourceSpec::new(CameraName::new(CAMERA)?, SourceUrl::parse(url)?);
-    source.fps = 2.0;
-    let task = |task| CameraTask { task, text: None };
+    source.fps = FPS;
+    let task = |(task, text): (Task, Option<&str>)| CameraTask { task, text: text.map(str::to_owned) };
     Ok(Settings {
         mqtt: MqttSettings {
             broker: Broker::Remote { host: broker.ip().to_string(), port: broker.port(), tls: None },
@@ -61,7 +67,7 @@ fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, C
             keep_alive: Duration::from_secs(30),
             stats_interval: Duration::from_secs(30),
         },
-        model: ModelSettings { max_new_tokens: MAX_NEW_TOKENS, ..options.model.settings() },
+        model: options.model.settings(),
         cameras: vec![CameraSettings {
             name: CAMERA.to_owned(),
             enabled: true,
@@ -73,15 +79,15 @@ fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, C
 
 async fn show(options: &Demo, settings: Settings, broker: SocketAddr) -> Result<Exit, CommandError> {
     let mut signals = Signals::listen().map_err(CommandError::system("listening for signals"))?;
-    let untrained = settings.model.path.is_none();
+    let bundled = settings.model.path.is_none();
     let (client, mut events) = client(broker);
     let mut watch = tokio::select! {
         started = Watch::start(settings) => started?,
         _ = signals.received() => return Ok(Exit::Done),
     };
     println!("model    {}", watch.device());
-    if untrained {
-        println!("         the untrained demonstration checkpoint: its words mean nothing");
+    if bundled {
+        println!("         {}", crate::bundled::KNOWS);
     }
     let started = Instant::now();
     let deadline = options.seconds.map(|seconds| started + Duration::from_secs(seconds));
@@ -134,7 +140,7 @@ fn client(broker: SocketAddr) -> (AsyncClient, EventLoop) {
 
 /// Whether a topic is one of the tasks'.
 fn is_result(topic: &str) -> bool {
-    let names: HashSet<&str> = TASKS.iter().map(|task| task.name()).collect();
+    let names: HashSet<&str> = TASKS.iter().map(|(task, _)| task.name()).collect();
     topic.rsplit('/').next().is_some_and(|last| names.contains(last))
 }
 
@@ -148,15 +154,26 @@ fn line(topic: &str, payload: &[u8]) -> String {
         return format!("{topic}  {payload}");
     }
     let number = |key: &str| result.get(key).and_then(Value::as_u64).unwrap_or_default();
-    let text = result.get("text").and_then(Value::as_str).unwrap_or_default();
-    let shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
-    let cut_off = if shown.len() < text.len() { "…" } else { "" };
-    let regions = result.get("regions").and_then(Value::as_array).map_or(0, Vec::len);
-    format!(
-        "{topic}  frame {}, {} ms old: {shown:?}{cut_off}, {regions} regions",
-        number("frame_id"),
-        number("age_ms"),
-    )
+    let text = |key: &str| result.get(key).and_then(Value::as_str).unwrap_or_default();
+    let regions: Vec<String> =
+        result.get("regions").and_then(Value::as_array).into_iter().flatten().map(region).collect();
+    let found = match (regions.is_empty(), text("input")) {
+        (true, "") => text("text").to_owned(),
+        (true, phrase) => format!("no {phrase}"),
+        (false, _) => regions.join(", "),
+    };
+    let shown: String = found.chars().take(SHOWN_CHARACTERS).collect();
+    let cut_off = if shown.len() < found.len() { "…" } else { "" };
+    format!("{topic}  frame {}, {} ms old: {shown}{cut_off}", number("frame_id"), number("age_ms"))
+}
+
+/// `red car 0.93`
+fn region(region: &Value) -> String {
+    let label = region.get("label").and_then(Value::as_str).unwrap_or_default();
+    match region.get("score").and_then(Value::as_f64) {
+        Some(score) => format!("{label} {score:.2}"),
+        None => label.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -164,12 +181,22 @@ mod tests {
     use super::line;
 
     #[test]
-    fn a_result_is_shown_in_words_and_anything_else_as_it_is() {
-        let payload = br#"{"frame_id":7,"age_ms":80,"text":"a dog","regions":[{}]}"#;
+    fn a_caption_is_shown_as_it_is() {
+        let payload = br#"{"frame_id":7,"age_ms":80,"text":"a dog","regions":[]}"#;
         assert_eq!(
             line("belvedere/garden/caption", payload),
-            "belvedere/garden/caption  frame 7, 80 ms old: \"a dog\", 1 regions"
+            "belvedere/garden/caption  frame 7, 80 ms old: a dog"
         );
         assert_eq!(line("belvedere/available", b"online"), "belvedere/available  online");
+    }
+
+    #[test]
+    fn regions_are_shown_with_their_scores_and_a_phrase_that_is_not_there_as_missing() {
+        let topic = "belvedere/garden/open-vocabulary-detection";
+        let there = br#"{"frame_id":7,"age_ms":80,"input":"red car","text":"red car<loc_1>",
+            "regions":[{"label":"red car","score":0.934},{"label":"red car"}]}"#;
+        assert_eq!(line(topic, there), format!("{topic}  frame 7, 80 ms old: red car 0.93, red car"));
+        let absent = br#"{"frame_id":8,"age_ms":9,"input":"person","text":"","regions":[]}"#;
+        assert_eq!(line(topic, absent), format!("{topic}  frame 8, 9 ms old: no person"));
     }
 }

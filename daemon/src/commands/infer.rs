@@ -13,7 +13,7 @@ use crate::cli::{Infer, OutputFormat};
 use crate::config::ModelSettings;
 use crate::exit::Exit;
 use crate::messages::{ImageResult, to_json};
-use crate::{annotate, picture};
+use crate::{annotate, bundled, picture};
 
 pub(super) fn infer(options: &Infer) -> Result<Exit, CommandError> {
     check(options)?;
@@ -23,10 +23,8 @@ pub(super) fn infer(options: &Infer) -> Result<Exit, CommandError> {
         ..options.model.settings()
     })?;
     tracing::debug!(device = analyst.description(), "model loaded");
-    if analyst.is_demonstration() {
-        eprintln!(
-            "belvedere: no --model: this is the untrained demonstration checkpoint; its words mean nothing"
-        );
+    if analyst.is_bundled() {
+        eprintln!("belvedere: no --model: this is {}", bundled::KNOWS);
     }
     // One image that is wrong does not keep the others from their answers.
     let mut exit = Exit::Done;
@@ -86,7 +84,6 @@ fn image(analyst: &mut Analyst, options: &Infer, path: &Path) -> Result<(), Comm
         token_ids: &found.token_ids,
         regions: &found.output.regions,
         timing_ms: timing,
-        untrained: analyst.is_demonstration(),
     };
     let mut out = match options.format {
         OutputFormat::Json => to_json(&result),

@@ -207,15 +207,15 @@ fn tasks(table: &Reader<'_>) -> Read<Vec<CameraTask>> {
         .collect();
     let mut seen = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
-        let Some(CameraTask { task, .. }) = task else {
+        let Some(asked) = task else {
             continue;
         };
-        if seen.contains(task) {
+        if seen.contains(&asked) {
             // Both would be published on one topic, and nothing would tell them apart.
-            let what = format!("{} is asked for already", task.name());
+            let what = format!("{} is asked for already", asked.task.name());
             table.blame(&format!("tasks[{index}]"), what);
         }
-        seen.push(*task);
+        seen.push(asked);
     }
     tasks.into_iter().collect()
 }

@@ -68,7 +68,7 @@ pub struct MqttSettings {
 /// `[model]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSettings {
-    /// `path`: the checkpoint folder; absent, the demonstration checkpoint.
+    /// `path`: the checkpoint folder; absent, the bundled model.
     pub path: Option<PathBuf>,
     /// `device`
     pub device: Device,
@@ -91,7 +91,7 @@ pub struct CameraSettings {
     pub enabled: bool,
     /// Where its frames come from, and how.
     pub source: SourceSpec,
-    /// `tasks`: what is asked of each frame; at least one, none twice.
+    /// `tasks`: what is asked of each frame; at least one; none twice, unless with another text.
     pub tasks: Vec<CameraTask>,
 }
 

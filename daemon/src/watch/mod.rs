@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::analyst::{AnalysisError, Analyst};
 use crate::broker::{BrokerError, EmbeddedBroker};
+use crate::bundled;
 use crate::config::{Broker, Settings};
 use crate::mqtt::{Link, LinkOptions, MqttCounters, MqttError, Outbox, topics};
 
@@ -117,10 +118,8 @@ impl Watch {
             loaded.map_err(|error| WatchError::ModelThread(error.to_string()))?.map_err(WatchError::Model)?;
         let device = analyst.description();
         tracing::info!(%device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
-        if analyst.is_demonstration() {
-            tracing::warn!(
-                "no model.path: this is the untrained demonstration checkpoint; its words mean nothing"
-            );
+        if analyst.is_bundled() {
+            tracing::warn!("no model.path: this is {}", bundled::KNOWS);
         }
 
         let mut questions = BTreeMap::new();

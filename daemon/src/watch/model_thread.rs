@@ -16,11 +16,19 @@ use crate::config::CameraSettings;
 use crate::messages::{ResultMessage, to_json};
 use crate::mqtt::{Outbox, topics};
 
+/// One question of a camera.
+struct Asked {
+    task: Task,
+    /// The phrase or the caption, where the task takes one.
+    input: Option<String>,
+    topic: String,
+}
+
 /// What is asked of each frame of a camera. Prompts are made once.
 pub(super) struct Questions {
     prompts: Vec<Prompt>,
-    /// The task and the topic of each prompt.
-    answers: Vec<(Task, String)>,
+    /// What each prompt asks and where its answer goes.
+    answers: Vec<Asked>,
     progress: Arc<CameraProgress>,
 }
 
@@ -41,7 +49,11 @@ impl Questions {
                 reason: Box::new(reason),
             })?;
             questions.prompts.push(prompt);
-            questions.answers.push((task, topics::result(root, &camera.name, task.name())));
+            questions.answers.push(Asked {
+                task,
+                input: asked.text.clone(),
+                topic: topics::result(root, &camera.name, task.name()),
+            });
         }
         Ok(questions)
     }
@@ -119,7 +131,7 @@ impl Work {
             }
         };
         let age = frame.received.elapsed();
-        for (found, (task, topic)) in analysis.answers.iter().zip(&questions.answers) {
+        for (found, asked) in analysis.answers.iter().zip(&questions.answers) {
             let message = ResultMessage {
                 camera: frame.camera.as_str(),
                 frame_id: frame.id,
@@ -127,12 +139,13 @@ impl Work {
                 age_ms: age.as_millis() as u64,
                 width: frame.width_px(),
                 height: frame.height_px(),
-                task: *task,
+                task: asked.task,
+                input: asked.input.as_deref(),
                 text: &found.output.text,
                 regions: &found.output.regions,
                 timing_ms: analysis.timing,
             };
-            self.outbox.push_result(topic.clone(), to_json(&message));
+            self.outbox.push_result(asked.topic.clone(), to_json(&message));
         }
         questions.progress.analysed(age, analysis.answers.len());
     }

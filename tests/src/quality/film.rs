@@ -79,7 +79,7 @@ fn read(message: &Message, truth: &FilmTruth) -> Result<Option<FilmResult>> {
     let phrase = match json["task"].as_str() {
         Some("object-detection") => None,
         Some("open-vocabulary-detection") => {
-            let phrase = json["phrase"].as_str().context("phrase")?;
+            let phrase = json["input"].as_str().context("input")?;
             Some(Phrase::read(phrase).with_context(|| format!("{phrase:?} is not understood"))?)
         }
         _ => return Ok(None),
@@ -183,7 +183,7 @@ mod tests {
             "task": task, "text": "", "regions": [{"label": "car", "score": 0.5, "box": found.corners_px}],
         });
         if let Some(phrase) = phrase {
-            payload["phrase"] = phrase.into();
+            payload["input"] = phrase.into();
         }
         Message { topic: format!("belvedere/garden/{task}"), payload: payload.to_string(), retained: false }
     }
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_phrase_that_is_not_said_is_an_error_and_a_status_is_no_result() {
         let mut silent = message(0, Some("red car"), 0.0);
-        silent.payload = silent.payload.replace("phrase", "other");
+        silent.payload = silent.payload.replace("input", "other");
         assert!(read(&silent, &film()).is_err());
         silent.payload = "online".to_owned();
         assert!(read(&silent, &film()).unwrap().is_none());

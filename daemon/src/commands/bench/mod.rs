@@ -13,6 +13,7 @@ use belvedere_models::{Answer, CancelToken, Generation, PictureSize, Prompt, Tas
 
 use super::CommandError;
 use crate::analyst::Analyst;
+use crate::bundled;
 use crate::cli::{Bench, OutputFormat};
 use crate::config::ModelSettings;
 use crate::exit::Exit;
@@ -121,7 +122,7 @@ impl Runs<'_> {
 fn model_name(path: Option<&Path>) -> String {
     match path {
         Some(path) => path.display().to_string(),
-        None => "the untrained demonstration checkpoint".to_owned(),
+        None => bundled::KNOWS.to_owned(),
     }
 }
 

@@ -96,6 +96,7 @@ fn result(frame_id: u64) -> Vec<u8> {
         width: 1280,
         height: 720,
         task: Task::ObjectDetection,
+        input: None,
         text: "person on a ladder",
         regions: &regions,
         timing_ms: TimingMs::default(),

@@ -1,0 +1,113 @@
+//! The bundled model: the small Florence-2 of models/tiny, which runs where no model is named.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::analyst::AnalysisError;
+use crate::cache;
+
+/// What the bundled model knows; said wherever it runs because no other was named.
+pub const KNOWS: &str = "the bundled model, which knows made-up street scenes only";
+
+/// A checkpoint's file: its name and what is in it.
+type File = (&'static str, &'static [u8]);
+
+/// The checkpoint as the hub would ship it.
+const FILES: [File; 5] = [
+    ("config.json", include_bytes!("../../models/tiny/config.json")),
+    ("generation_config.json", include_bytes!("../../models/tiny/generation_config.json")),
+    ("model.safetensors", include_bytes!("../../models/tiny/model.safetensors")),
+    ("preprocessor_config.json", include_bytes!("../../models/tiny/preprocessor_config.json")),
+    ("tokenizer.json", include_bytes!("../../models/tiny/tokenizer.json")),
+];
+
+/// The folder of the bundled checkpoint, written into the user's cache where it is not there yet.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn checkpoint() -> Result<PathBuf, AnalysisError> {
+    let cache = cache::folder().unwrap_or_else(|| std::env::temp_dir().join("belvedere"));
+    unpacked(&FILES, &cache)
+}
+
+/// The folder below `cache` that holds `files`, named for what is in them: another model never finds it.
+fn unpacked(files: &[File], cache: &Path) -> Result<PathBuf, AnalysisError> {
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    let dir = cache.join(format!("bundled-{:016x}", hasher.finish()));
+    if is_whole(files, &dir) {
+        return Ok(dir);
+    }
+    let wrong = |error: io::Error| AnalysisError::Bundled { dir: dir.clone(), reason: error.to_string() };
+    // Written beside its place and moved there whole: another process may be doing the same.
+    let unfinished = dir.with_extension(format!("{:x}", fastrand::u64(..)));
+    let written = write(files, &unfinished).and_then(|()| {
+        // What is there is damaged, or another process was faster; a folder is not moved over another.
+        if !is_whole(files, &dir) {
+            let _ = fs::remove_dir_all(&dir);
+        }
+        fs::rename(&unfinished, &dir)
+    });
+    match written {
+        Ok(()) => Ok(dir),
+        Err(error) => {
+            let _ = fs::remove_dir_all(&unfinished);
+            if is_whole(files, &dir) { Ok(dir) } else { Err(wrong(error)) }
+        }
+    }
+}
+
+fn write(files: &[File], dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    files.iter().try_for_each(|(name, bytes)| fs::write(dir.join(name), bytes))
+}
+
+/// Whether all files are there at their full length; a disk that was full once leaves short ones.
+fn is_whole(files: &[File], dir: &Path) -> bool {
+    files.iter().all(|(name, bytes)| {
+        fs::metadata(dir.join(name)).is_ok_and(|found| found.len() == bytes.len() as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: [File; 2] = [("config.json", b"{}"), ("model.safetensors", b"weights")];
+
+    #[test]
+    fn the_files_are_unpacked_once_and_found_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let dir = unpacked(&SMALL, cache.path()).unwrap();
+        assert_eq!(fs::read(dir.join("model.safetensors")).unwrap(), b"weights");
+        fs::write(dir.join("mark"), "").unwrap();
+        assert_eq!(unpacked(&SMALL, cache.path()).unwrap(), dir);
+        assert!(dir.join("mark").exists());
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_short_is_written_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let dir = unpacked(&SMALL, cache.path()).unwrap();
+        fs::write(dir.join("model.safetensors"), "wei").unwrap();
+        assert_eq!(unpacked(&SMALL, cache.path()).unwrap(), dir);
+        assert_eq!(fs::read(dir.join("model.safetensors")).unwrap(), b"weights");
+    }
+
+    #[test]
+    fn another_model_gets_another_folder() {
+        let cache = tempfile::tempdir().unwrap();
+        let other = [SMALL[0], ("model.safetensors", b"WEIGHTS".as_slice())];
+        assert_ne!(unpacked(&SMALL, cache.path()).unwrap(), unpacked(&other, cache.path()).unwrap());
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_an_error_that_names_it() {
+        let cache = tempfile::NamedTempFile::new().unwrap();
+        let error = unpacked(&SMALL, cache.path()).unwrap_err().to_string();
+        assert!(error.contains(&cache.path().display().to_string()), "{error}");
+    }
+}
