@@ -13,7 +13,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ORT_DYLIB_PATH ?= $(shell scripts/onnxruntime.sh path)
 export ORT_DYLIB_PATH
 
-# The test that asks the ONNX checker runs this Python.
+# The test that asks the ONNX checker runs this Python, and the held-out pictures are drawn with it.
 BELVEDERE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export BELVEDERE_PYTHON
 # Python with torch and transformers, for `make goldens` and `make bench-peers`.
@@ -22,8 +22,13 @@ PEERS_PYTHON ?= $(CURDIR)/.venv-peers/bin/python
 CARGO_FLAGS := --release --locked
 BELVEDERE := $(CARGO_TARGET_DIR)/release/belvedere
 export BELVEDERE_BIN ?= $(BELVEDERE)
+# $(call measure-quality,PICTURES,SECONDS OF FILM): a table. What transformers says is compared where it is known.
+QUALITY := $(CARGO_TARGET_DIR)/quality
+measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QUALITY)/$(1)" --film-seconds $(2) \
+	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
+draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint bench bench-peers tiny-model tiny-film goldens clean packages rust onnxruntime python peers-python
+.PHONY: help demo test build lint quality bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,6 +38,8 @@ demo: build ## build what is missing, then print results from a test camera unti
 
 test: lint build python ## every test: format, lints, unit tests, and the binary end to end
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+	$(call draw-pictures,30)
+	$(call measure-quality,30,15) --floors models/tiny/floors.json
 
 build: packages rust onnxruntime ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace
@@ -41,6 +48,10 @@ build: packages rust onnxruntime ## the binary, in target/release
 lint: packages rust ## cargo fmt --check, and clippy without a warning
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+quality: build python ## how good the bundled model is: 500 pictures and a minute of film, in a table
+	$(call draw-pictures,500)
+	$(call measure-quality,500,60)
 
 bench: build ## measure each stage on this machine
 	$(BELVEDERE) bench
@@ -62,6 +73,11 @@ goldens: peers-python ## make what the tests expect again, with Pillow and trans
 	$(PEERS_PYTHON) models/tests/reference/make_search_goldens.py > models/testdata/search_goldens.json
 	$(PEERS_PYTHON) models/tests/reference/make_goldens.py
 	@echo "not made again: text_goldens.json (needs the original processing_florence2.py), kernels/tests/swscale (needs ffmpeg)"
+
+tiny-tokens: peers-python ## after each training: make again what the bundled model's answers must equal
+	$(PEERS_PYTHON) models/tiny/held_out.py "$(QUALITY)/200" --scenes 200
+	$(PEERS_PYTHON) models/tiny/make_reference_tokens.py "$(QUALITY)/200" --scenes 200 > "$(QUALITY)/reference_tokens.json"
+	mv "$(QUALITY)/reference_tokens.json" models/tiny/
 
 clean: ## remove what was built; what was downloaded stays
 	cargo clean

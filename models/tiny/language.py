@@ -31,8 +31,12 @@ def plural(kind: str) -> str:
     return PLURALS.get(kind, kind + "s")
 
 
+def location_bin(fraction: float) -> int:
+    return min(max(int(np.floor(fraction * 1000)), 0), 999)
+
+
 def location(fraction: float) -> str:
-    return f"<loc_{min(max(int(np.floor(fraction * 1000)), 0), 999)}>"
+    return f"<loc_{location_bin(fraction)}>"
 
 
 def box_text(thing: Thing) -> str:
@@ -72,10 +76,14 @@ def matching(scene: Scene, colour: str | None, kind: str) -> list[Thing]:
     return [t for t in scene.ordered() if t.kind == kind and colour in (None, t.colour)]
 
 
+def phrase_with(article: int, colour: str | None, kind: str) -> str:
+    """`red car`, `a red car` or `the red car` for article 0, 1 or 2."""
+    name = kind if colour is None else f"{colour} {kind}"
+    return ["", "an " if name[0] in "aeiou" else "a ", "the "][article] + name
+
+
 def phrase_for(thing_colour: str | None, kind: str, rng: np.random.Generator) -> str:
-    name = kind if thing_colour is None else f"{thing_colour} {kind}"
-    article = ["", "an " if name[0] in "aeiou" else "a ", "the "][rng.integers(3)]
-    return f"{article}{name}"
+    return phrase_with(rng.integers(3), thing_colour, kind)
 
 
 def ask(task: str, scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:

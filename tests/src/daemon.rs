@@ -70,21 +70,29 @@ impl Finished {
 
 /// Runs `belvedere` with `arguments` to its end, which must come within `within`.
 pub fn belvedere<A: AsRef<Path>>(arguments: &[A], within: Duration) -> Result<Finished> {
-    let mut command = command()?;
-    command.args(arguments.iter().map(|argument| argument.as_ref().as_os_str()));
-    let mut process = Process::spawn("belvedere", &mut command)?;
+    let mut process = spawn_belvedere(arguments)?;
     let status = process.wait_exit(within).with_context(|| format!("{:?}", process.stderr.all()))?;
     process.wait_output();
     Ok(Finished { status, stdout: process.stdout.all().join("\n"), stderr: process.stderr.all().join("\n") })
 }
 
-/// The built binary: `BELVEDERE_BIN`, or beside the folder that the tests are in.
+/// Starts `belvedere` with `arguments`.
+pub fn spawn_belvedere<A: AsRef<Path>>(arguments: &[A]) -> Result<Process> {
+    let mut command = command()?;
+    command.args(arguments.iter().map(|argument| argument.as_ref().as_os_str()));
+    Process::spawn("belvedere", &mut command)
+}
+
+/// The built binary: `BELVEDERE_BIN`, or in the target folder that this program is in: beside it, or, for a test, beside
+/// the folder that the tests are in.
 pub fn belvedere_path() -> Result<PathBuf> {
     let path = match env::var_os("BELVEDERE_BIN") {
         Some(path) => path.into(),
         None => {
-            let test = env::current_exe()?;
-            test.parent().and_then(Path::parent).context("a test outside a target folder")?.join("belvedere")
+            let this = env::current_exe()?;
+            let folder = this.parent().context("a program outside a target folder")?;
+            let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+            folder.join("belvedere")
         }
     };
     ensure!(path.exists(), "{} is missing: `make build` makes it", path.display());

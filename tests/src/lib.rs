@@ -9,6 +9,7 @@ mod daemon;
 mod event_log;
 mod free_port;
 mod process;
+pub mod quality;
 mod result_shape;
 mod rtsp_server;
 mod silent_server;
@@ -17,7 +18,7 @@ mod video_file;
 
 pub use broker::{Broker, Login};
 pub use checkpoint::{SmallCheckpoint, noise_image};
-pub use daemon::{Daemon, Finished, belvedere, belvedere_path};
+pub use daemon::{Daemon, Finished, belvedere, belvedere_path, spawn_belvedere};
 pub use event_log::EventLog;
 pub use free_port::free_port;
 pub use process::Process;

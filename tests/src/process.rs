@@ -1,4 +1,5 @@
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
@@ -63,18 +64,34 @@ impl Process {
 
     /// Waits for the end of the process; an error if it still runs after `within`.
     pub fn wait_exit(&mut self, within: Duration) -> Result<ExitStatus> {
+        match self.exited_within(within)? {
+            Some(status) => Ok(status),
+            None => bail!("{} still runs after {within:?}", self.name),
+        }
+    }
+
+    /// Waits for the end of the process; `None` if it still runs after `within`.
+    pub fn exited_within(&mut self, within: Duration) -> Result<Option<ExitStatus>> {
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
+                return Ok(Some(status));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                bail!("{} still runs after {within:?}", self.name);
+                return Ok(None);
             }
             let timeout = Timespec::try_from(left)?;
             poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&timeout))?;
         }
+    }
+
+    /// The most memory that the process has had in use; `None` once it has ended. An error once it has been waited for.
+    pub fn peak_memory_bytes(&self) -> Result<Option<u64>> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let Some(line) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) else { return Ok(None) };
+        let kib = line.trim().strip_suffix(" kB").context("VmHWM in kB")?;
+        Ok(Some(kib.parse::<u64>()? * 1024))
     }
 
     /// Waits until everything that the process wrote before its end is in the logs.

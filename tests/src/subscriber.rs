@@ -1,4 +1,5 @@
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
@@ -8,7 +9,7 @@ use anyhow::{Context, Result};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 
-use crate::{Broker, EventLog};
+use crate::{Broker, EventLog, Login};
 
 /// A message as it came from the broker.
 #[derive(Clone, Debug)]
@@ -40,10 +41,15 @@ pub struct Subscriber {
 impl Subscriber {
     /// Subscribes to everything and returns once the broker has confirmed it.
     pub fn start(broker: &Broker) -> Result<Self> {
-        let mut options =
-            MqttOptions::new(format!("test-{:x}", fastrand::u64(..)), "127.0.0.1", broker.port());
+        Self::connect((Ipv4Addr::LOCALHOST, broker.port()).into(), broker.login())
+    }
+
+    /// The same at a broker of somebody else's.
+    pub fn connect(broker: SocketAddr, login: Option<Login>) -> Result<Self> {
+        let client_id = format!("test-{:x}", fastrand::u64(..));
+        let mut options = MqttOptions::new(client_id, broker.ip().to_string(), broker.port());
         options.set_max_packet_size(16 << 20, 16 << 20).set_keep_alive(Duration::from_secs(5));
-        if let Some(login) = broker.login() {
+        if let Some(login) = login {
             options.set_credentials(login.username, login.password);
         }
         let (client, mut connection) = Client::new(options, 100);
