@@ -107,13 +107,13 @@ class Scenes:
         """`vision_only` pictures without questions, then one object until the first of `curriculum`, two until the second."""
         self.tokenizer, self.batch, self.vision_only, self.curriculum = tokenizer, batch, vision_only, curriculum
 
-    def make(self, seen: int):
-        """The share that begins with picture number `seen`."""
+    def make(self, seen: int, begin: int):
+        """The share that begins with picture number `begin`, in a step that begins with picture number `seen`."""
         vision_only = seen < self.vision_only
         most = 7 if vision_only else 1 if seen < self.curriculum[0] else 2 if seen < self.curriculum[1] else 5
         pictures, cells, questions = [], [], []
         for i in range(self.batch):
-            rng = np.random.default_rng([1, seen + i])
+            rng = np.random.default_rng([1, begin + i])
             scene = random_scene(rng, most, 3 if vision_only else 0 if rng.random() < 0.06 else 1)
             pictures.append(pixel_values(draw(scene, rng)))
             cells.append(cell_truth(scene))
@@ -318,7 +318,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
             group["lr"] = rate
         # Coarse to fine: from 40 bins to 10 with the vision tower alone, from there to 1, then hard.
         sigma = 40 * 0.25 ** (seen / alone) if seen < alone else 10 * 0.1 ** (done / 0.8) if done < 0.8 else 0.0
-        share_seen = scenes.make(seen + rank * share)
+        share_seen = scenes.make(seen, seen + rank * share)
         text_loss, text, error, cell_loss = losses(model, head, share_seen, first, sigma)
         optimiser.zero_grad(set_to_none=True)
         (text_loss + max(1 - done / 0.7, 0.0) * cell_loss).backward()

@@ -5,6 +5,7 @@ mod bad_configuration;
 mod bad_images;
 mod demo;
 mod exported_graphs;
+mod meaning;
 mod recovery;
 mod scene;
 mod secrets;
