@@ -1,17 +1,17 @@
 """Trains the bundled Florence-2 from nothing, or goes on from where it stopped.
 
-    python train.py --out DIR --pictures 250000 [--processes 2]
+    python train.py --out DIR [--processes 2]
 
-Every picture is new (a scene from its own seed) and is asked several questions, so that one pass of the vision tower
-teaches several answers. What makes it learn in hours on two cores:
-  * a throw-away head that reads from each image token what stands in its cell, in the decoder's own words, fading out;
-  * the vision tower alone first, on crowded pictures: it learns shapes from objects seen, and questions cost half the time;
-  * then questions about scenes of one object, then two, then all;
-  * coordinates with soft targets (a Gaussian over neighbouring bins that narrows to one bin), and location embeddings
-    that start as smooth sinusoids.
-One process a core, each with its share of the batch, the gradients averaged after every step: on two cores that is half
-as fast again as one process with two threads. The state (weights, optimiser, picture count) is saved every few minutes;
-the same command goes on from it.
+What a plain training does not learn in hours on two cores, three stages do:
+  1. The vision tower alone, on crowded pictures, with a throw-away head that reads from each image token what stands in
+     its cell, in the decoder's own words. It learns shapes by the number of objects seen.
+  2. The language model alone, on the tokens of pictures that the tower has looked at once: three times as many
+     questions in the same time. Scenes of one object first, then two, then all.
+  3. Everything together, on new pictures.
+Coordinates have soft targets (a Gaussian over neighbouring bins that narrows to one bin), and location embeddings start
+as smooth sinusoids. One process a core, each with its share of the batch, the gradients averaged after every step: on
+two cores that is half as fast again as one process with two threads. The state (weights, optimiser, picture count) is
+saved every few minutes; the same command goes on from it.
 """
 
 from __future__ import annotations
@@ -100,37 +100,71 @@ def pixel_values(picture: Image.Image) -> np.ndarray:
     return ((resized.astype(np.float32) / 255 - MEAN) / STD).transpose(2, 0, 1)
 
 
-class Scenes:
-    """Endless pictures with questions, answers, and the truth of each cell of the map."""
+class Drawn:
+    """New pictures each time, with the truth of each cell of the map and, if `asked`, questions and answers."""
 
-    def __init__(self, tokenizer: Tokenizer, batch: int, vision_only: int, curriculum: tuple[int, int]):
-        """`vision_only` pictures without questions, then one object until the first of `curriculum`, two until the second."""
-        self.tokenizer, self.batch, self.vision_only, self.curriculum = tokenizer, batch, vision_only, curriculum
+    def __init__(self, tokenizer: Tokenizer, asked: bool):
+        self.tokenizer, self.asked = tokenizer, asked
 
-    def make(self, seen: int, begin: int):
-        """The share that begins with picture number `begin`, in a step that begins with picture number `seen`."""
-        vision_only = seen < self.vision_only
-        most = 7 if vision_only else 1 if seen < self.curriculum[0] else 2 if seen < self.curriculum[1] else 5
+    def make(self, first: int, count: int):
+        """`count` pictures from number `first`; the number is the seed."""
         pictures, cells, questions = [], [], []
-        for i in range(self.batch):
-            rng = np.random.default_rng([1, begin + i])
-            scene = random_scene(rng, most, 3 if vision_only else 0 if rng.random() < 0.06 else 1)
+        for i in range(count):
+            rng = np.random.default_rng([1, first + i])
+            scene = random_scene(rng, 5, 0 if rng.random() < 0.06 else 1) if self.asked else random_scene(rng, 7, 3)
             pictures.append(pixel_values(draw(scene, rng)))
             cells.append(cell_truth(scene))
-            if vision_only:
-                continue
-            first = ["object-detection", "caption", "dense-region-caption"][rng.choice(3, p=[0.5, 0.3, 0.2])]
-            names, weights = zip(*((n, w) for n, w in WEIGHTS.items() if n != first))
-            rest = rng.choice(names, len(names), replace=False, p=np.array(weights) / sum(weights))
-            asked = [a for name in [first, *rest] if (a := ask(name, scene, rng)) is not None][:QUESTIONS]
-            questions += [(self.tokenizer.encode(p).ids, [2, *self.tokenizer.encode(a).ids], i) for p, a in asked]
-        questions.sort(key=lambda q: (len(q[1]), len(q[0])))
-        size = max(math.ceil(len(questions) / PARTS), 1)
-        parts = []
-        for start in range(0, len(questions), size):
-            prompts, answers, owners = zip(*questions[start : start + size])
-            parts.append((padded(prompts), padded(answers), torch.tensor(owners)))
-        return torch.from_numpy(np.stack(pictures)), torch.from_numpy(np.stack(cells)), parts
+            if self.asked:
+                questions += asked_about(scene, i, rng, self.tokenizer)
+        return torch.from_numpy(np.stack(pictures)), torch.from_numpy(np.stack(cells)), in_parts(questions)
+
+
+class Stored:
+    """Pictures that a trained vision tower has looked at once: their tokens, to be asked about again and again."""
+
+    def __init__(self, model, tokenizer: Tokenizer, first: int, count: int):
+        self.tokenizer = tokenizer
+        self.scenes, tokens = [], []
+        for begin in range(first, first + count, 16):
+            pictures = []
+            for number in range(begin, begin + 16):
+                rng = np.random.default_rng([1, number])
+                scene = random_scene(rng, [1, 2, 5][number % 3], 0 if rng.random() < 0.06 else 1)
+                self.scenes.append(scene)
+                pictures.append(pixel_values(draw(scene, rng)))
+            with torch.no_grad():
+                tokens.append(image_tokens(model, torch.from_numpy(np.stack(pictures)).to(model.device)).half())
+        self.tokens = torch.cat(tokens)
+        self.up_to = {most: [i for i, s in enumerate(self.scenes) if len(s.things) <= most] for most in (1, 2, 5)}
+
+    def make(self, first: int, count: int, most: int):
+        """Questions about `count` of the pictures with at most `most` objects, by the seed `first`."""
+        rng = np.random.default_rng([2**20, first])
+        chosen = rng.choice(self.up_to[most], count)
+        questions = []
+        for i, index in enumerate(chosen):
+            questions += asked_about(self.scenes[index], i, rng, self.tokenizer)
+        return self.tokens[torch.from_numpy(chosen)].float(), in_parts(questions)
+
+
+def asked_about(scene, owner: int, rng: np.random.Generator, tokenizer: Tokenizer):
+    """Some questions about a scene: the ids of the prompt and of the answer, and whose they are."""
+    first = ["object-detection", "caption", "dense-region-caption"][rng.choice(3, p=[0.5, 0.3, 0.2])]
+    names, weights = zip(*((n, w) for n, w in WEIGHTS.items() if n != first))
+    rest = rng.choice(names, len(names), replace=False, p=np.array(weights) / sum(weights))
+    asked = [a for name in [first, *rest] if (a := ask(name, scene, rng)) is not None][:QUESTIONS]
+    return [(tokenizer.encode(p).ids, [2, *tokenizer.encode(a).ids], owner) for p, a in asked]
+
+
+def in_parts(questions):
+    """Prompts, answers and owners, padded, in parts of like length."""
+    questions.sort(key=lambda q: (len(q[1]), len(q[0])))
+    size = max(math.ceil(len(questions) / PARTS), 1)
+    parts = []
+    for start in range(0, len(questions), size):
+        prompts, answers, owners = zip(*questions[start : start + size])
+        parts.append((padded(prompts), padded(answers), torch.tensor(owners)))
+    return parts
 
 
 def padded(rows: list[list[int]]) -> torch.Tensor:
@@ -257,9 +291,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).with_name("tokenizer.json"))
-    parser.add_argument("--pictures", type=int, default=250_000, help="in all")
-    parser.add_argument("--vision-pictures", type=int, default=45_000, help="of these, the first: for the vision tower alone")
-    parser.add_argument("--batch", type=int, default=32, help="pictures a step, over all processes")
+    parser.add_argument("--vision", type=int, default=60_000, help="pictures of the first stage: the vision tower alone")
+    parser.add_argument("--language", type=int, default=200_000, help="of the second: the language model on stored tokens")
+    parser.add_argument("--stored", type=int, default=24_000, help="different pictures of the second stage")
+    parser.add_argument("--together", type=int, default=60_000, help="of the third: everything, on new pictures")
+    parser.add_argument("--batch", type=int, default=32, help="pictures a step, over all processes; twice that in the second")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--processes", type=int, default=2, help="one for each core, a divisor of the batch")
     parser.add_argument("--device", default="cpu", help="cuda: all processes share the GPU and draw on their cores")
@@ -278,6 +314,39 @@ def average_gradients(parameters, processes: int) -> None:
     torch._foreach_copy_(gradients, [v.view_as(g) for v, g in zip(flat.split([g.numel() for g in gradients]), gradients)])
 
 
+class Stage:
+    """One of the three stages: which parameters, which pictures, how coarse, how fast."""
+
+    def __init__(self, name: str, first: int, pictures: int, batch: int):
+        self.name, self.first, self.pictures, self.batch = name, first, pictures, batch
+
+    def rate(self, done: float) -> float:
+        """Of the full rate: each stage warms up, and cools down for the next."""
+        peak, last = {"vision": (1.0, 0.3), "language": (1.0, 0.2), "together": (0.4, 0.01)}[self.name]
+        warmth = min(done * self.pictures / min(6000, 0.1 * self.pictures) + 0.02, 1.0)
+        return peak * warmth * (last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+    def sigma(self, done: float) -> float:
+        """In bins. Coarse to fine, and hard at the end: scores are read off these probabilities."""
+        if self.name == "vision":
+            return 40 * 0.2**done
+        if self.name == "language":
+            return 8 * 0.25**done
+        return 2 * 0.4 ** (done / 0.6) if done < 0.6 else 0.0
+
+    def most(self, done: float) -> int:
+        """Objects in a picture of the second stage: one first, then two, then all."""
+        return 1 if done < 0.2 else 2 if done < 0.35 else 5
+
+    def parameters(self, model, head):
+        if self.name == "vision":
+            vision = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
+            return [*vision, *head.parameters(), model.get_input_embeddings().weight]
+        if self.name == "language":
+            return [*model.model.language_model.parameters()]
+        return [*model.parameters(), *head.parameters()]
+
+
 def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     torch.manual_seed(1)
     torch.set_num_threads(1)
@@ -289,53 +358,82 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     model = Florence2ForConditionalGeneration._from_config(config(tokenizer.get_vocab_size()), attn_implementation="eager")
     smooth_locations(model, first)
     model, head = model.to(args.device), CellHead(192, tokenizer).to(args.device)
-    parameters = [*model.parameters(), *head.parameters()]
+    state_file, seen, optimiser_state = args.out / "state.pt", 0, None
+    if state_file.exists():
+        state = torch.load(state_file, map_location=args.device)
+        model.load_state_dict(state["model"])
+        head.load_state_dict(state["head"])
+        seen, optimiser_state = state["seen"], state["optimiser"]
+    if rank == 0:
+        print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, from picture {seen}", flush=True)
+    started = time.time()
+    together = args.vision + args.language
+    for stage in (
+        Stage("vision", 0, args.vision, args.batch),
+        Stage("language", args.vision, args.language, 2 * args.batch),
+        Stage("together", together, args.together, args.batch),
+    ):
+        if seen >= stage.first + stage.pictures:
+            continue
+        seen = run_stage(stage, model, head, tokenizer, first, seen, optimiser_state, rank, args, started)
+        optimiser_state = None
+        if time.time() - started > 60 * args.minutes:
+            return
+
+
+def run_stage(stage, model, head, tokenizer, first, seen, optimiser_state, rank, args, started) -> int:
+    """Trains until the end of the stage or of the time; returns the pictures seen."""
+    parameters = [p for p in stage.parameters(model, head) if p.requires_grad]
     decay = [p for p in parameters if p.dim() > 1]
     rest = [p for p in parameters if p.dim() <= 1]
     optimiser = torch.optim.AdamW(
         [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}],
         lr=args.rate, betas=(0.9, 0.98), fused=True,
     )  # fmt: skip
-    state_file, seen = args.out / "state.pt", 0
-    if state_file.exists():
-        state = torch.load(state_file, map_location=args.device)
-        model.load_state_dict(state["model"])
-        head.load_state_dict(state["head"])
-        optimiser.load_state_dict(state["optimiser"])
-        seen = state["seen"]
-    if rank == 0:
-        print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, from picture {seen}", flush=True)
-    share = args.batch // args.processes
-    alone = args.vision_pictures
-    asked = args.pictures - alone
-    scenes = Scenes(tokenizer, share, alone, (alone + int(0.06 * asked), alone + int(0.14 * asked)))
-    started, saved, log = time.time(), time.time(), []
+    if optimiser_state is not None and seen > stage.first:
+        optimiser.load_state_dict(optimiser_state)
+    share = stage.batch // args.processes
+    drawn, stored = Drawn(tokenizer, stage.name == "together"), None
     model.train()
+    if stage.name == "language":
+        each = args.stored // args.processes
+        stored = Stored(model, tokenizer, stage.first + rank * each, each)
+    saved, log = time.time(), []
     while True:
-        done = max(seen - alone, 0) / asked
-        rate = args.rate * min(seen / 4000 + 0.02, 1.0) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+        done = (seen - stage.first) / stage.pictures
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        # Coarse to fine: from 40 bins to 10 with the vision tower alone, from there to 1, then hard.
-        sigma = 40 * 0.25 ** (seen / alone) if seen < alone else 10 * 0.1 ** (done / 0.8) if done < 0.8 else 0.0
-        share_seen = scenes.make(seen, seen + rank * share)
-        text_loss, text, error, cell_loss = losses(model, head, share_seen, first, sigma)
+            group["lr"] = args.rate * stage.rate(done)
+        sigma, begin = stage.sigma(done), seen + rank * share
+        text_loss, text, error, cell_loss = torch.zeros(()), 0.0, 0.0, torch.zeros(())
+        with torch.autocast(model.device.type, torch.bfloat16):
+            if stored is None:
+                pictures, cells, parts = drawn.make(begin, share)
+                tokens = image_tokens(model, pictures.to(model.device))
+                table = model.get_input_embeddings().weight
+                cell_loss = head.loss(tokens[:, 1:], cells.to(model.device), table, sigma)
+            else:
+                tokens, parts = stored.make(begin, share, stage.most(done))
+            if parts:
+                text_loss, text, error = answers_loss(model, tokens, parts, first, sigma)
         optimiser.zero_grad(set_to_none=True)
-        (text_loss + max(1 - done / 0.7, 0.0) * cell_loss).backward()
+        # The tower keeps what it has learnt while everything is trained.
+        (text_loss + (1.0 if stage.name == "vision" else 0.3) * cell_loss).backward()
         average_gradients(parameters, args.processes)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        seen += args.batch
-        over = torch.tensor(seen >= args.pictures or time.time() - started > 60 * args.minutes, dtype=torch.int32)
+        seen += stage.batch
+        ended = seen >= stage.first + stage.pictures
+        over = torch.tensor(ended or time.time() - started > 60 * args.minutes, dtype=torch.int32)
         if args.processes > 1:
             dist.broadcast(over, 0)
         if rank == 0:
             log.append((text_loss.item(), text, error, cell_loss.item()))
             if len(log) == 50 or over:
                 means = np.mean(log, 0)
-                row = {"pictures": seen, "minutes": round((time.time() - started) / 60, 1), "loss": round(means[0], 4),
-                       "text": round(means[1], 4), "bins_off": round(means[2], 1), "cells": round(means[3], 4),
-                       "sigma": round(sigma, 2), "rate": round(rate, 6)}  # fmt: skip
+                row = {"stage": stage.name, "pictures": seen, "minutes": round((time.time() - started) / 60, 1),
+                       "loss": round(means[0], 4), "text": round(means[1], 4), "bins_off": round(means[2], 1),
+                       "cells": round(means[3], 4), "sigma": round(sigma, 2),
+                       "rate": round(args.rate * stage.rate(done), 6)}  # fmt: skip
                 log = []
                 print(json.dumps(row), flush=True)
                 with open(args.out / "curve.jsonl", "a") as curve:
@@ -343,37 +441,35 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
             if over or time.time() - saved > 60 * args.save_minutes:
                 saved = time.time()
                 state = {"model": model.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict(), "seen": seen}
+                state_file = args.out / "state.pt"
                 torch.save(state, state_file.with_suffix(".new"))
                 state_file.with_suffix(".new").replace(state_file)
                 save(args.out / "checkpoint", model)
         if over:
-            return
+            return seen
 
 
-def losses(model, head: CellHead, share, first: int, sigma: float):
-    """The loss of all answers, the loss of their words, how many bins coordinates are off, and the loss of the cells."""
-    device = model.device
-    pictures, cells, parts = share
-    pictures, cells = pictures.to(device), cells.to(device)
-    with torch.autocast(device.type, torch.bfloat16):
-        seen_tokens = model.model.get_image_features(pictures.to(memory_format=torch.channels_last)).pooler_output
-        cell_loss = head.loss(seen_tokens[:, 1:], cells, model.get_input_embeddings().weight, sigma)
-        if not parts:
-            return torch.zeros((), device=device), 0.0, 0.0, cell_loss
-        outputs, wanted = [], []
-        for prompts, answers, owners in ([t.to(device) for t in part] for part in parts):
-            images = seen_tokens[owners]
-            embedded = torch.cat([images, model.get_input_embeddings()(prompts).to(images.dtype)], 1)
-            mask = torch.cat([torch.ones(images.shape[:2], dtype=torch.long, device=device), (prompts != 1).long()], 1)
-            hidden = model.model.language_model(
-                inputs_embeds=embedded, attention_mask=mask, decoder_input_ids=answers[:, :-1]
-            ).last_hidden_state
-            labels = answers[:, 1:].clone()
-            labels[:, 0] = 1  # the first token is forced
-            outputs.append(hidden[labels != 1])
-            wanted.append(labels[labels != 1])
-        logits = model.lm_head(torch.cat(outputs))
-    return *answer_loss(logits, torch.cat(wanted), first, sigma), cell_loss
+def image_tokens(model, pictures: torch.Tensor) -> torch.Tensor:
+    with torch.autocast(model.device.type, torch.bfloat16):
+        return model.model.get_image_features(pictures.to(memory_format=torch.channels_last)).pooler_output
+
+
+def answers_loss(model, tokens: torch.Tensor, parts, first: int, sigma: float):
+    """The loss of all answers, the loss of their words, and how many bins coordinates are off."""
+    device, outputs, wanted = model.device, [], []
+    for prompts, answers, owners in ([t.to(device) for t in part] for part in parts):
+        images = tokens[owners]
+        embedded = torch.cat([images, model.get_input_embeddings()(prompts).to(images.dtype)], 1)
+        mask = torch.cat([torch.ones(images.shape[:2], dtype=torch.long, device=device), (prompts != 1).long()], 1)
+        hidden = model.model.language_model(
+            inputs_embeds=embedded, attention_mask=mask, decoder_input_ids=answers[:, :-1]
+        ).last_hidden_state
+        labels = answers[:, 1:].clone()
+        labels[:, 0] = 1  # the first token is forced
+        outputs.append(hidden[labels != 1])
+        wanted.append(labels[labels != 1])
+    logits = model.lm_head(torch.cat(outputs))
+    return answer_loss(logits, torch.cat(wanted), first, sigma)
 
 
 def main() -> None:
