@@ -26,7 +26,9 @@ pub(super) struct Life {
     /// How many frames have shown it.
     frames: u32,
     last: Shown,
-    /// When, by the rule's clock.
+    /// When it was captured, but not before an earlier one.
+    last_captured: Duration,
+    /// When it was looked at, by the rule's clock.
     last_at: Duration,
     /// Whether a frame after the last did not show it.
     was_missed: bool,
@@ -41,6 +43,7 @@ impl Life {
             first: shown.captured,
             first_frame_id: shown.frame_id,
             frames: 1,
+            last_captured: shown.captured.monotonic,
             last_at: now,
             was_missed: false,
             top_score: shown.score,
@@ -52,6 +55,7 @@ impl Life {
     /// Goes on with the frame `shown`.
     pub(super) fn go_on(&mut self, shown: Shown, now: Duration) {
         self.frames = self.frames.saturating_add(1);
+        self.last_captured = self.last_captured.max(shown.captured.monotonic);
         self.last_at = now;
         self.was_missed = false;
         self.top_score = self.top_score.max(shown.score);
@@ -133,7 +137,7 @@ impl OpenEvent {
     }
 
     fn say(&mut self, kind: EventKind, now: Duration, take_snapshot: bool) -> AlertEvent {
-        let Life { first, first_frame_id, last, top_score, entered, .. } = &self.life;
+        let Life { first, first_frame_id, last, last_captured, top_score, entered, .. } = &self.life;
         if take_snapshot {
             self.snapshot_score = Some(last.score);
         }
@@ -155,7 +159,7 @@ impl OpenEvent {
             zones: last.zones.clone(),
             zones_entered: entered.clone(),
             started_at: first.wall,
-            last_seen_at: first.wall_at(last.captured.monotonic),
+            last_seen_at: first.wall_at(*last_captured),
             take_snapshot,
             has_snapshot: self.snapshot_score.is_some(),
         }

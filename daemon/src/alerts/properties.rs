@@ -201,7 +201,7 @@ impl Witness {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn events_form_lives_one_at_a_time_outside_the_cooldown(

@@ -180,6 +180,15 @@ fn a_model_that_is_busy_elsewhere_is_no_evidence_that_somebody_left() {
 }
 
 #[test]
+fn only_frames_since_the_last_that_showed_it_are_evidence_that_it_is_gone() {
+    let mut story = Story::new(at_once());
+    new(story.dog(0.0));
+    assert_eq!(story.nothing(1.0), []);
+    assert_eq!(story.dog(2.0), []);
+    assert_eq!(story.tick(30.0), [], "no frame since");
+}
+
+#[test]
 fn a_late_frame_ends_the_event_before_it_begins_the_next() {
     let mut story = Story::new(at_once());
     let first = new(story.dog(0.0));
@@ -322,6 +331,15 @@ fn going_offline_begins_the_count_of_frames_anew() {
 }
 
 #[test]
+fn a_camera_that_comes_back_may_number_its_frames_anew() {
+    let mut story = Story::new(at_once());
+    new(story.dog(0.0));
+    end(story.rule.camera_offline(at(1.0), "no answer"));
+    story.frame_id = 0;
+    assert_eq!(new(story.dog(2.0)).frame_id, 1);
+}
+
+#[test]
 fn switched_off_a_rule_says_nothing_and_keeps_its_cooldown() {
     let mut story = Story::new(AlertSettings { min_frames: NonZeroU32::MIN, ..settings() });
     new(story.dog(0.0));
@@ -377,8 +395,7 @@ fn a_rule_that_is_given_up_ends_its_event() {
 
 #[test]
 fn an_event_ends_with_the_range_of_its_schedule() {
-    // From ten minutes before the story begins to ten seconds after, near enough: 22:13:30 is not to
-    // be had, so the story begins twenty seconds before 22:14.
+    // The story begins at 22:13:20, so the range ends 40 seconds into it.
     let range = WeeklyRange::parse("22:04-22:14", &[Weekday::Tuesday]).unwrap();
     let schedule = Schedule::new(TimeZone::UTC, vec![range]).unwrap();
     let mut story = Story::new(AlertSettings { schedule: Some(schedule), ..at_once() });
