@@ -8,10 +8,10 @@ use super::Subject;
 
 /// The name of an event, the same in all its messages: `MS.CAMERA.SLUG.RANDOM`.
 ///
-/// `MS` is the wall time of the frame that made it true, in milliseconds since 1970, 13 digits, so that the names of a
-/// rule sort as text in the order of their events; where the wall clock is set back, a name is one
-/// millisecond after the one before. `RANDOM`, eight of `[0-9a-z]`, keeps the names of different runs
-/// of the daemon apart. All characters are in `[a-z0-9_.-]`.
+/// `MS` is the wall time of the frame that made it true, in milliseconds since 1970, 13 digits, so
+/// that the names of a rule sort as text in the order of their events; where the wall clock is set
+/// back, a name is one millisecond after the one before. `RANDOM`, eight of `[0-9a-z]`, keeps the
+/// names of different runs of the daemon apart. All characters are in `[a-z0-9_.-]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(Arc<str>);
 

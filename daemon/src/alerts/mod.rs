@@ -30,21 +30,21 @@
 //! # The cooldown
 //!
 //! Two `new` of a rule are at least `cooldown` apart, counted from `new` to `new`. Nothing else moves
-//! that window: no sighting within it, no update, no end, no switching off and on. The cooldown withholds
-//! the telling, not the watching: a phrase that comes true within the window is followed as always, by the same
-//! `min_frames` and `clear_after`, but nothing is said of it and the state stays off. If it is still
-//! true when the window is over, the next frame that shows it gives `new`, with `started_at` the
-//! moment it was first seen: something that lasts is told late, never lost. If it ends before, it is
-//! never told, and counted in [`AlertCounts::held_back`].
+//! that window: no sighting within it, no update, no end, no switching off and on. The cooldown
+//! withholds the telling, not the watching: a phrase that comes true within the window is followed as
+//! always, by the same `min_frames` and `clear_after`, but nothing is said of it and the state stays
+//! off. If it is still true when the window is over, the next frame that shows it gives `new`, with
+//! `started_at` the moment it was first seen: something that lasts is told late, never lost. If it
+//! ends before, it is never told, and counted in [`AlertCounts::held_back`].
 //!
 //! A rule begins without a cooldown, so a restart of the daemon may repeat an alert, with another id.
 //!
 //! # Which clock
 //!
 //! `clear_after`, `cooldown` and the limits of updates are measured on the monotonic clock. Wall time
-//! decides only the schedule, the ids and what is printed; within one event the printed times are the
-//! first frame's plus monotonic time, so that `ended_at` less `started_at` is right even where the
-//! wall clock was set in between.
+//! decides only the schedule, the ids and what is printed; within one event `last_seen_at` and
+//! `ended_at` are `started_at` plus monotonic time, so that its length is right even where the wall
+//! clock was set in between. `captured_at` is the frame's own, as in the camera's results.
 
 mod error;
 mod event;
