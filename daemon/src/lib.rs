@@ -1,5 +1,6 @@
 //! The `belvedere` daemon: configuration, MQTT, commands. `main.rs` is its thin face.
 
+pub mod alerts;
 pub mod analyst;
 pub mod annotate;
 pub mod broker;
