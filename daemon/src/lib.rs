@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod demonstration;
 pub mod exit;
+pub mod home_assistant;
 pub mod logging;
 pub mod messages;
 pub mod mqtt;
