@@ -8,6 +8,8 @@ use super::announcement::{Announcement, ORIGIN};
 
 /// A device of ours has a few dozen entities; a payload with more was not written by us.
 const MAX_COMPONENTS: usize = 1000;
+/// What is remembered is bounded, whatever stands at the broker.
+const MAX_DEVICES: usize = 1000;
 /// What stands in `platform` is echoed in a tombstone.
 const MAX_PLATFORM_CHARS: usize = 40;
 
@@ -45,6 +47,9 @@ impl Announced {
             return false;
         };
         if payload.origin.name != ORIGIN || payload.components.len() > MAX_COMPONENTS {
+            return false;
+        }
+        if self.devices.len() >= MAX_DEVICES && !self.devices.contains_key(id) {
             return false;
         }
         let current = now.component_keys(id);

@@ -91,8 +91,10 @@ impl Announcement {
             if let Some(Value::Object(components)) = payload.get_mut("components") {
                 components.extend(tombstones);
             }
-            messages
-                .push(RetainedMessage { topic: self.topic(id), payload: Value::Object(payload).to_string().into() });
+            messages.push(RetainedMessage {
+                topic: self.topic(id),
+                payload: Value::Object(payload).to_string().into(),
+            });
         }
         for id in before.devices().filter(|id| !self.devices.contains_key(*id)) {
             messages.push(RetainedMessage { topic: self.topic(id), payload: Vec::new() });
@@ -165,7 +167,11 @@ fn daemon_payload(daemon: &DaemonDescription, id: &str) -> Map<String, Value> {
     payload(daemon, device, daemon_device::availability(daemon), daemon_device::components(daemon), id, id)
 }
 
-fn camera_payload(daemon: &DaemonDescription, daemon_id: &str, camera: &CameraDescription) -> Map<String, Value> {
+fn camera_payload(
+    daemon: &DaemonDescription,
+    daemon_id: &str,
+    camera: &CameraDescription,
+) -> Map<String, Value> {
     let id = camera_id(daemon_id, &camera.name);
     let device = json!({
         "identifiers": [id],
@@ -189,16 +195,13 @@ fn payload(
 ) -> Map<String, Value> {
     let components: Map<String, Value> = components
         .into_iter()
-        .map(|component| {
-            (component.key().to_owned(), Value::Object(component.into_options(id, object_id)))
-        })
+        .map(|component| (component.key().to_owned(), Value::Object(component.into_options(id, object_id))))
         .collect();
     Map::from_iter([
         ("device".to_owned(), device),
         ("origin".to_owned(), json!({ "name": ORIGIN, "sw_version": daemon.version })),
         ("availability".to_owned(), json!(availability)),
         ("availability_mode".to_owned(), json!("all")),
-        ("qos".to_owned(), json!(1)),
         ("components".to_owned(), Value::Object(components)),
     ])
 }

@@ -107,15 +107,13 @@ fn answer(root: &str, camera: &CameraDescription, asked: &AskedTask) -> Option<C
     let sensor = match (&asked.input, words) {
         // Answers about several texts share the topic. The text is in the key, so that the entity stays
         // the same when another text joins.
-        (Some(input), _) => {
-            Component::new(
-                Platform::Sensor,
-                format!("{key}_{:08x}", fnv1a_32(input)),
-                format!("{name}: {}", one_line(input)),
-            )
-            .with("value_template", templates::region_count_about(input))
-            .with("state_class", "measurement")
-        }
+        (Some(input), _) => Component::new(
+            Platform::Sensor,
+            format!("{key}_{:08x}", fnv1a_32(input)),
+            format!("{name}: {}", one_line(input)),
+        )
+        .with("value_template", templates::region_count_about(input))
+        .with("state_class", "measurement"),
         (None, Some(words)) => Component::new(Platform::Sensor, key, name)
             .with("value_template", words.state())
             .with("json_attributes_topic", topic.as_str())

@@ -1,13 +1,11 @@
 //! An entity, as a device's announcement holds it.
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::availability::Availability;
 
 /// The kinds of entity that are announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Platform {
     BinarySensor,
     Event,
@@ -43,7 +41,8 @@ impl Component {
     /// With the name that Home Assistant shows behind the device's.
     pub(super) fn new(platform: Platform, key: impl Into<String>, name: impl Into<String>) -> Component {
         let component = Component { key: key.into(), platform, options: Map::new() };
-        component.with("platform", platform.name()).with("name", name.into())
+        // Alerts and states are to arrive. The device's own `qos` does not reach its entities.
+        component.with("platform", platform.name()).with("name", name.into()).with("qos", 1)
     }
 
     /// Sets an option.

@@ -28,7 +28,9 @@ pub(super) fn components(daemon: &DaemonDescription) -> Vec<Component> {
             .with("device_class", "running")
             .diagnostic()
             .available_with(&[]),
-        sensor("uptime", "Uptime", "uptime_s").with("device_class", "duration").with("unit_of_measurement", "s"),
+        sensor("uptime", "Uptime", "uptime_s")
+            .with("device_class", "duration")
+            .with("unit_of_measurement", "s"),
         sensor("version", "Version", "version").with("icon", "mdi:tag"),
         sensor("model_device", "Model runs on", "device").with("icon", "mdi:chip"),
         sensor("messages_dropped", "Dropped messages", "mqtt.dropped_outbox_full")

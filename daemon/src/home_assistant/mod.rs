@@ -38,6 +38,7 @@
 //! next start of the daemon, so that a Home Assistant that was away for a moment sees it too; sent and
 //! taken back at once, as its documentation has it, the two would also race: a second message on a
 //! device while the first is being worked on is dropped in part.
+//! For the same reason a start listens for [`LISTENING`] before it announces anything.
 //! What cannot be mended from here: an entity that left while Home Assistant was not running stays in
 //! its registry, marked as no longer provided, until its user deletes it.
 //!
@@ -45,6 +46,8 @@
 //!
 //! On each connection (the outbox does that with every state) and, after a random wait, when Home
 //! Assistant starts: [`Republication`].
+
+use std::time::Duration;
 
 mod announced;
 mod announcement;
@@ -59,6 +62,10 @@ mod templates;
 
 #[cfg(test)]
 mod schema;
+
+/// How long after [`Announcement::subscription`] was acknowledged, on the first connection, everything
+/// retained has surely come, so that the first announcement holds all tombstones.
+pub const LISTENING: Duration = Duration::from_secs(1);
 
 pub use announced::Announced;
 pub use announcement::{Announcement, RetainedMessage};

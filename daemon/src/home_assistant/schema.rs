@@ -53,10 +53,11 @@ fn check(schema: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
             "properties" | "additionalProperties" => {}
             "oneOf" => {
                 // By the platform; the entity's own schema tells more than "none fits".
-                let alternatives = wanted.as_array().into_iter().flatten().map(|each| match each.get("$ref") {
-                    Some(name) => referenced(name),
-                    None => each,
-                });
+                let alternatives =
+                    wanted.as_array().into_iter().flatten().map(|each| match each.get("$ref") {
+                        Some(name) => referenced(name),
+                        None => each,
+                    });
                 let is_tombstone = value.as_object().is_some_and(|options| options.len() == 1);
                 let fitting = alternatives.into_iter().find(|each| {
                     let platforms = each["properties"]["platform"]["enum"].as_array();

@@ -17,7 +17,7 @@ pub(super) const REGION_COUNT: &str = "{{ value_json.regions | length }}";
 /// `{"counts": {"car": 2, "person": 1}}`. Only what changes when the picture's contents change: with the
 /// frame's number or time in it, each frame would be a row in Home Assistant's database.
 pub(super) const LABEL_COUNTS: &str = concat!(
-    "{\"counts\": {",
+    "{\"counts\": { ",
     "{% for label, regions in value_json.regions | groupby('label', case_sensitive=true) %}",
     "{{ label | tojson }}: {{ regions | length }}{{ '' if loop.last else ', ' }}",
     "{% endfor %}} }"
@@ -48,7 +48,10 @@ impl Words {
 
     /// The words, cut with `…` where they are longer than a state may be.
     pub(super) fn state(self) -> String {
-        format!("{{{{ ({}) | truncate({MAX_STATE_CHARS}, true, '…', 0) }}}}", self.expression())
+        format!(
+            "{{{{ ({}) | truncate(length={MAX_STATE_CHARS}, killwords=true, end='…', leeway=0) }}}}",
+            self.expression()
+        )
     }
 
     /// `{"text": "all of the words"}`, and nothing that changes with each frame.
@@ -170,7 +173,8 @@ mod tests {
 
     #[test]
     fn an_answer_about_something_else_leaves_the_state_as_it_is() {
-        for input in ["red van", "a'b\"c", "{{ 7 * 7 }} {% raw %} {# #}", "back\\slash", "Ü🪜", "line\nend"] {
+        for input in ["red van", "a'b\"c", "{{ 7 * 7 }} {% raw %} {# #}", "back\\slash", "Ü🪜", "line\nend"]
+        {
             let template = region_count_about(input);
             let about = json!({ "input": input, "regions": [{ "label": "x" }] }).to_string();
             assert_eq!(render(&template, &about), "1", "{template}");

@@ -85,12 +85,13 @@ fn every_announcement_is_as_home_assistant_wants_it() {
 }
 
 #[test]
-fn no_two_entities_share_an_id() {
+fn no_two_entities_share_an_id_and_none_asks_for_less_than_arrival() {
     let messages = Announcement::of(&busy()).messages();
     let mut seen = BTreeSet::new();
     for message in &messages {
         for (key, component) in payload(message)["components"].as_object().unwrap() {
             assert!(!key.contains('-'), "{key}");
+            assert_eq!(component["qos"], 1, "{key}");
             for id in ["unique_id", "default_entity_id"] {
                 assert!(seen.insert(component[id].to_string()), "{}", component[id]);
             }
@@ -103,7 +104,8 @@ fn no_two_entities_share_an_id() {
 fn an_entity_stays_the_same_when_phrases_change_their_order_and_spelling() {
     let one = daemon(vec![camera("porch", vec![phrase("a dog", "a_dog"), phrase("a cat", "a_cat")])]);
     let other = daemon(vec![camera("porch", vec![phrase("A cat!", "a_cat"), phrase("a dog", "a_dog")])]);
-    let [one, other] = [one, other].map(|daemon| device(&Announcement::of(&daemon).messages(), "belvedere-porch"));
+    let [one, other] =
+        [one, other].map(|daemon| device(&Announcement::of(&daemon).messages(), "belvedere-porch"));
     for key in ["alert_a_dog", "alert_a_cat", "snapshot_a_dog", "snapshot_a_cat"] {
         let id = &one["components"][key]["unique_id"];
         assert_eq!(*id, json!(format!("belvedere-porch-{key}")));
@@ -158,7 +160,8 @@ fn statistics_go_stale_after_three_intervals() {
 
 #[test]
 fn a_camera_without_phrases_has_no_alerts() {
-    let camera = device(&Announcement::of(&daemon(vec![camera("porch", vec![])])).messages(), "belvedere-porch");
+    let camera =
+        device(&Announcement::of(&daemon(vec![camera("porch", vec![])])).messages(), "belvedere-porch");
     assert!(camera["components"].get("alerts").is_none());
     assert!(camera["components"].get("analysis").is_some());
 }
@@ -245,10 +248,8 @@ fn an_earlier_camera_or_phrase_is_news_but_not_its_echo() {
     let before = Announcement::of(&busy()).messages();
     let now = Announcement::of(&daemon(vec![camera("porch", vec![])]));
     let mut announced = Announced::default();
-    let told: Vec<bool> = before
-        .iter()
-        .map(|message| announced.read(&now, &message.topic, &message.payload, true))
-        .collect();
+    let told: Vec<bool> =
+        before.iter().map(|message| announced.read(&now, &message.topic, &message.payload, true)).collect();
     // The daemon's own device comes first and is the same.
     assert_eq!(told, [false, true, true]);
     let mut announced = Announced::default();
