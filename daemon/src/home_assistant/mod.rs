@@ -64,7 +64,7 @@ mod templates;
 mod schema;
 
 /// How long after [`Announcement::subscription`] was acknowledged, on the first connection, everything
-/// retained has surely come, so that the first announcement holds all tombstones.
+/// retained is taken to have come, so that the first announcement holds all tombstones.
 pub const LISTENING: Duration = Duration::from_secs(1);
 
 pub use announced::Announced;
