@@ -14,6 +14,7 @@ pub mod exit;
 pub mod film;
 #[cfg(feature = "demo")]
 pub mod film_camera;
+pub mod home_assistant;
 pub mod logging;
 pub mod messages;
 pub mod mqtt;

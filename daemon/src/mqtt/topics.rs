@@ -23,6 +23,36 @@ pub fn result(root: &str, camera: &str, task: &str) -> String {
     format!("{root}/{camera}/{task}")
 }
 
+/// `ROOT/CAMERA/alerts`: one event for each change of an alert, JSON.
+pub fn alerts(root: &str, camera: &str) -> String {
+    format!("{root}/{camera}/alerts")
+}
+
+/// `ROOT/CAMERA/alert/SLUG/state`: `ON` while the phrase is true, else `OFF`; retained.
+pub fn alert_state(root: &str, camera: &str, slug: &str) -> String {
+    format!("{root}/{camera}/alert/{slug}/state")
+}
+
+/// `ROOT/CAMERA/alert/SLUG/attributes`: the newest event of the phrase, JSON; retained.
+pub fn alert_attributes(root: &str, camera: &str, slug: &str) -> String {
+    format!("{root}/{camera}/alert/{slug}/attributes")
+}
+
+/// `ROOT/CAMERA/alert/SLUG/snapshot`: the picture of the newest alert, JPEG; retained.
+pub fn alert_snapshot(root: &str, camera: &str, slug: &str) -> String {
+    format!("{root}/{camera}/alert/{slug}/snapshot")
+}
+
+/// `ROOT/CAMERA/enabled/set`: `ON` or `OFF`, from others.
+pub fn enabled_set(root: &str, camera: &str) -> String {
+    format!("{root}/{camera}/enabled/set")
+}
+
+/// `ROOT/CAMERA/enabled/state`: `ON` or `OFF`; retained.
+pub fn enabled_state(root: &str, camera: &str) -> String {
+    format!("{root}/{camera}/enabled/state")
+}
+
 /// Whether `root` can stand before `/available`.
 ///
 /// # Errors
