@@ -30,7 +30,7 @@ fn settings(broker: SocketAddr) -> MqttSettings {
 
 fn start(broker: SocketAddr) -> (Link, Arc<Outbox>) {
     let counters = Arc::new(MqttCounters::default());
-    let outbox = Arc::new(Outbox::new(Arc::clone(&counters)));
+    let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters)).unwrap());
     let options = LinkOptions::new(&settings(broker), None).unwrap();
     (Link::spawn(options, Arc::clone(&outbox), counters), outbox)
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::analyst::{AnalysisError, Analyst};
 use crate::broker::{BrokerError, EmbeddedBroker};
 use crate::config::{Broker, Settings};
+use crate::mqtt::spool::SpoolError;
 use crate::mqtt::{Link, LinkOptions, MqttCounters, MqttError, Outbox, topics};
 
 use model_thread::{ModelThread, Questions};
@@ -51,6 +52,9 @@ pub enum WatchError {
     /// The way to the broker is wrong.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
+    /// The messages that must not be lost cannot be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The embedded broker does not run.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -101,7 +105,7 @@ impl Watch {
         let started = Instant::now();
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
-        let outbox = Arc::new(Outbox::new(Arc::clone(&counters)));
+        let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters))?);
         let topic = settings.mqtt.topic.clone();
         for camera in &settings.cameras {
             let status = if camera.enabled { "offline" } else { "disabled" };
