@@ -18,6 +18,9 @@ use super::spool::SpoolId;
 /// So many messages are handed to the protocol before it says that it wrote them; and so many of the
 /// spool's are on their way without an acknowledgement.
 const WINDOW: usize = 16;
+/// A connection that lasted so long begins the waits anew. One that is cut each time it is made, perhaps
+/// because of what is sent, does not.
+const STEADY: Duration = Duration::from_secs(10);
 /// At the end, so much of the time is left for the goodbye: the spool keeps what has not been sent then.
 const GOODBYE: Duration = Duration::from_millis(300);
 
@@ -52,6 +55,7 @@ impl Link {
             handed: VecDeque::new(),
             unacknowledged: HashMap::new(),
             backoff: Backoff::new(),
+            connected_at: None,
         };
         Link { stop, connected, task: tokio::spawn(session.run(events)) }
     }
@@ -90,6 +94,7 @@ struct Session {
     /// are the spool's.
     unacknowledged: HashMap<u16, Option<SpoolId>>,
     backoff: Backoff,
+    connected_at: Option<Instant>,
 }
 
 impl Session {
@@ -214,8 +219,7 @@ impl Session {
     fn begin(&mut self) {
         tracing::info!(broker = self.options.address(), "broker connected");
         count(&self.counters.connects);
-        self.backoff.reset();
-        self.unacknowledged.clear();
+        self.connected_at = Some(Instant::now());
         self.outbox.resend_states(&self.options.available_topic);
         self.connected.send_replace(true);
     }
@@ -227,6 +231,9 @@ impl Session {
             tracing::warn!(broker, reason, "broker lost");
         } else {
             tracing::warn!(broker, reason, "broker cannot be reached");
+        }
+        if self.connected_at.take().is_some_and(|connected_at| connected_at.elapsed() >= STEADY) {
+            self.backoff.reset();
         }
         self.outbox.give_back(self.handed.drain(..));
         self.unacknowledged.clear();

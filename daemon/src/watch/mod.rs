@@ -32,6 +32,9 @@ const CAMERAS_LIMIT: Duration = Duration::from_millis(1000);
 /// The broker has this long to take what is left.
 const BROKER_LIMIT: Duration = Duration::from_millis(1200);
 
+/// The disk has this long to be told what the broker took.
+const SPOOL_LIMIT: Duration = Duration::from_millis(400);
+
 /// Why the daemon does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -210,6 +213,10 @@ impl Watch {
         }
         self.outbox.set_state(topics::available(&self.topic), "offline");
         self.link.stop(BROKER_LIMIT).await;
+        let flushed = tokio::task::spawn_blocking(move || self.outbox.flush(SPOOL_LIMIT)).await;
+        if !flushed.unwrap_or(false) {
+            tracing::warn!("the disk is slow; some of the last messages may be sent twice or not at all");
+        }
     }
 }
 

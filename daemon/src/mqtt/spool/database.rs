@@ -133,9 +133,9 @@ impl Spool {
         bytes: u64,
     ) -> Result<Vec<SpooledMessage>, SpoolError> {
         let read = || -> rusqlite::Result<Vec<SpooledMessage>> {
-            let mut statement = self.connection.prepare(
-                "SELECT id, kind, topic, payload FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
-            )?;
+            let mut statement = self
+                .connection
+                .prepare("SELECT id, kind, topic, payload FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")?;
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             let mut rows = statement.query(params![after.map_or(i64::MIN, |id| id.0), count])?;
             let mut messages = Vec::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-/// Why the spool cannot be opened, read or written; each names the file (`:memory:` where there is none).
+/// Why the spool cannot be opened, read or written; with the file, `:memory:` where there is none.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The file or its folder cannot be made or made private.
@@ -56,6 +56,9 @@ pub enum SpoolError {
         /// The file.
         path: PathBuf,
     },
+    /// The system refuses the thread that writes.
+    #[error("spool: no thread for it: {0}")]
+    Thread(#[source] io::Error),
     /// The database fails in another way.
     #[error("spool {}: {source}", path.display())]
     Database {

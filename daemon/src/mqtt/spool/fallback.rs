@@ -1,6 +1,7 @@
 //! A spool on disk that outlives the disk's troubles.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,8 @@ struct Trouble {
     memory_from: SpoolId,
     /// Messages on disk may have been passed over.
     has_passed_over: bool,
+    /// Messages on disk when it was last open.
+    on_disk: u64,
 }
 
 impl FallbackSpool {
@@ -130,8 +133,7 @@ impl FallbackSpool {
             // More than are wanted, by those that the disk does not know to have left.
             match disk.read_after(after, count.saturating_add(self.acknowledged.len()), bytes) {
                 Ok(found) => {
-                    let is_wanted =
-                        |message: &SpooledMessage| !self.acknowledged.contains(&message.id);
+                    let is_wanted = |message: &SpooledMessage| !self.acknowledged.contains(&message.id);
                     messages.extend(found.into_iter().filter(is_wanted).take(count));
                 }
                 Err(error) => self.fail(&error, self.next_id, now),
@@ -171,10 +173,15 @@ impl FallbackSpool {
             }
             Err(error) => {
                 tracing::debug!(%error, "the spool is still in memory only");
-                if let Some(trouble) = &mut self.trouble {
-                    trouble.next_try = now + RETRY;
+                if !error.is_of_the_disk() {
+                    self.disk = None;
                 }
-                false
+                let Some(trouble) = &mut self.trouble else {
+                    return false;
+                };
+                trouble.next_try = now + RETRY;
+                // A disk that takes nothing may well be read.
+                self.disk.is_some() && mem::take(&mut trouble.has_passed_over)
             }
         }
     }
@@ -182,8 +189,14 @@ impl FallbackSpool {
     /// How many messages wait.
     pub(super) fn len(&self) -> u64 {
         // Messages that have left and are still on disk do not wait.
-        let on_disk = self.disk.as_ref().map_or(0, Spool::len);
+        let unseen = self.trouble.as_ref().map_or(0, |trouble| trouble.on_disk);
+        let on_disk = self.disk.as_ref().map_or(unseen, Spool::len);
         on_disk.saturating_sub(self.acknowledged.len() as u64) + self.memory.len()
+    }
+
+    /// How many messages a restart would lose.
+    pub(super) fn in_memory_only(&self) -> u64 {
+        self.memory.len()
     }
 
     /// What was dropped since the last call.
@@ -233,12 +246,13 @@ impl FallbackSpool {
                 "alerts that wait for the broker are kept in memory only, and a restart would lose them"
             );
         }
+        let on_disk = self.disk.as_ref().map_or(0, Spool::len);
         if !matches!(error, SpoolError::DiskFull { .. }) {
             // Opening it again finds out what is wrong with it.
             self.disk = None;
         }
         let has_passed_over = self.disk.is_none();
-        let trouble = Trouble { next_try: now + RETRY, memory_from, has_passed_over };
+        let trouble = Trouble { next_try: now + RETRY, memory_from, has_passed_over, on_disk };
         self.trouble.get_or_insert(trouble);
     }
 
@@ -253,5 +267,152 @@ impl FallbackSpool {
         self.next_id = id.next();
         let NewMessage { kind, topic, payload } = message;
         SpooledMessage { id, kind, topic, payload }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LIMITS: SpoolLimits = SpoolLimits { messages: 1000, bytes: 64 << 20 };
+
+    struct Test {
+        spool: FallbackSpool,
+        now: Instant,
+        folder: TempDir,
+    }
+
+    impl Test {
+        fn new() -> Test {
+            let (folder, now) = (TempDir::new().unwrap(), Instant::now());
+            let spool = FallbackSpool::open(folder.path().join("spool.db"), LIMITS, now).unwrap();
+            Test { spool, now, folder }
+        }
+
+        /// Events of 5000 bytes that begin with a number.
+        fn write(&mut self, acknowledged: &[SpoolId], events: std::ops::Range<u32>) {
+            let event = |number: u32| NewMessage {
+                kind: SpoolKind::Event,
+                topic: "alerts".to_owned(),
+                payload: format!("{number:05000}").into_bytes(),
+            };
+            self.spool.write(acknowledged.to_vec(), events.map(event).collect(), self.now);
+        }
+
+        fn read(&mut self) -> Vec<(SpoolId, u32)> {
+            let number = |message: SpooledMessage| {
+                (message.id, String::from_utf8(message.payload).unwrap().parse().unwrap())
+            };
+            let messages = self.spool.read_after(None, usize::MAX, u64::MAX, self.now);
+            messages.into_iter().map(number).collect()
+        }
+
+        fn numbers(&mut self) -> Vec<u32> {
+            self.read().into_iter().map(|(_, number)| number).collect()
+        }
+
+        fn fill_disk(&self) {
+            self.spool.disk.as_ref().unwrap().allow_pages_more(10);
+        }
+
+        /// Time for the next try has come.
+        fn recover(&mut self) -> bool {
+            self.now += RETRY;
+            self.spool.recover(self.now)
+        }
+
+        /// What a restart finds.
+        fn numbers_on_disk(self) -> Vec<u32> {
+            drop(self.spool);
+            let spool = FallbackSpool::open(self.folder.path().join("spool.db"), LIMITS, self.now).unwrap();
+            Test { spool, ..self }.numbers()
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_gone_on_from_in_memory_and_gets_all_of_it_when_there_is_room() {
+        let mut test = Test::new();
+        test.write(&[], 0..2);
+        test.fill_disk();
+        test.write(&[], 2..20);
+        test.write(&[], 20..30);
+        assert!(test.spool.next_try().is_some());
+        assert_eq!(test.numbers(), (0..30).collect::<Vec<_>>());
+        assert_eq!(test.spool.len(), 30);
+
+        // Still full.
+        test.recover();
+        assert!(test.spool.next_try().is_some());
+        assert_eq!(test.numbers(), (0..30).collect::<Vec<_>>());
+
+        test.spool.disk.as_ref().unwrap().allow_pages_more(10_000);
+        assert!(!test.recover(), "nothing was passed over");
+        assert_eq!(test.spool.next_try(), None);
+        test.write(&[], 30..31);
+        assert_eq!(test.spool.memory.len(), 0);
+        assert_eq!(test.numbers_on_disk(), (0..31).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_acknowledged_while_the_disk_is_full_does_not_come_out_again() {
+        let mut test = Test::new();
+        test.write(&[], 0..2);
+        test.fill_disk();
+        test.write(&[], 2..20);
+        let ids: Vec<SpoolId> = test.read().into_iter().map(|(id, _)| id).collect();
+        test.write(&[ids[0], ids[2], ids[3]], 20..21);
+        let expected: Vec<u32> = [1].into_iter().chain(4..21).collect();
+        assert_eq!(test.numbers(), expected);
+        assert_eq!(test.spool.len(), expected.len() as u64);
+        test.spool.disk.as_ref().unwrap().allow_pages_more(10_000);
+        test.recover();
+        assert_eq!(test.numbers(), expected);
+        assert_eq!(test.numbers_on_disk(), expected);
+    }
+
+    #[test]
+    fn a_full_disk_is_not_tried_before_it_is_time() {
+        let mut test = Test::new();
+        test.fill_disk();
+        test.write(&[], 0..20);
+        test.spool.disk.as_ref().unwrap().allow_pages_more(10_000);
+        assert!(!test.spool.recover(test.now));
+        assert!(test.spool.next_try().is_some());
+        assert_eq!(test.spool.disk.as_ref().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_came_before_the_disk_could_be_read_goes_behind_what_is_on_it() {
+        let mut test = Test::new();
+        test.write(&[], 0..3);
+        let path = test.folder.path().join("spool.db");
+        test.spool = FallbackSpool::in_memory(LIMITS).unwrap();
+        test.spool.place = Some((path.clone(), LIMITS));
+        test.spool.begin(Err(SpoolError::DiskFull { path }), test.now).unwrap();
+        test.write(&[], 3..6);
+        let before = test.read();
+        assert_eq!(test.numbers(), [3, 4, 5]);
+
+        assert!(test.recover(), "reading is to begin again");
+        assert_eq!(test.numbers(), [0, 1, 2, 3, 4, 5]);
+        // An acknowledgement that was on its way takes nothing else out.
+        test.write(&[before[0].0], 6..7);
+        assert_eq!(test.numbers_on_disk(), [0, 1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_read_is_opened_again_and_read_from_the_beginning() {
+        let mut test = Test::new();
+        test.write(&[], 0..3);
+        let error =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_READ), None);
+        let error = SpoolError::new(test.folder.path().join("spool.db"), error);
+        test.spool.fail(&error, test.spool.next_id, test.now);
+        test.write(&[], 3..5);
+        assert_eq!(test.numbers(), [3, 4]);
+        assert!(test.recover(), "reading is to begin again");
+        assert_eq!(test.numbers(), [0, 1, 2, 3, 4]);
     }
 }

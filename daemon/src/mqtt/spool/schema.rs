@@ -11,7 +11,8 @@ pub(super) const VERSION: i64 = 1;
 /// `PRAGMA application_id`: "Belv".
 const APPLICATION_ID: i64 = 0x4265_6c76;
 
-/// `size` stands before the payload, so that adding the sizes up does not read the payloads.
+/// `kind` is a [`super::SpoolKind`]; 1 is an event, the only kind that is not retained. `size` stands
+/// before the payload, so that adding the sizes up does not read the payloads.
 const TABLES: &str = "
     CREATE TABLE message (
         id INTEGER PRIMARY KEY,

@@ -1,11 +1,10 @@
 //! The thread that owns the spool.
 
 use std::collections::VecDeque;
-use std::io;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -22,14 +21,15 @@ const FRONT_BYTES: u64 = 4 << 20;
 /// So much waits for a disk that is slow.
 const INBOX_MESSAGES: usize = 1000;
 const INBOX_BYTES: u64 = 32 << 20;
+/// The end waits so long for a disk that hangs.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A spool behind two bounded queues in memory: one that is filled without waiting and that the thread
 /// writes to the disk, all that waits as one commit; and one that the thread fills from the disk and
-/// that the link empties. Dropping it writes what waits and ends the thread.
+/// that the link empties. Dropping it writes what waits and ends the thread, unless the disk hangs.
 #[derive(Debug)]
 pub(in crate::mqtt) struct SpoolThread {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +61,8 @@ struct Desk {
     /// Messages in the spool.
     spooled: u64,
     closed: bool,
+    /// The thread has closed the file.
+    has_ended: bool,
 }
 
 impl SpoolThread {
@@ -94,11 +96,11 @@ impl SpoolThread {
         let (work, done) = (Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { desk: Mutex::new(desk), work, done, filled, counters });
         let keeper = Keeper { spool, shared: Arc::clone(&shared), cursor: None };
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("spool".to_owned())
             .spawn(move || keeper.run())
-            .map_err(|source: io::Error| SpoolError::File { path: PathBuf::from("thread"), source })?;
-        Ok(SpoolThread { shared, thread: Some(thread) })
+            .map_err(SpoolError::Thread)?;
+        Ok(SpoolThread { shared })
     }
 
     /// Puts a message in; never waits for the disk. Where a slow disk has made too much wait, the oldest
@@ -155,8 +157,7 @@ impl SpoolThread {
     /// Waits until all that was put in and acknowledged so far is on the disk; false if that took longer
     /// than `limit`. Blocks its thread.
     pub(in crate::mqtt) fn flush(&self, limit: Duration) -> bool {
-        let waits =
-            |desk: &mut Desk| desk.is_busy || !desk.new.is_empty() || !desk.acknowledged.is_empty();
+        let waits = |desk: &mut Desk| desk.is_busy || !desk.new.is_empty() || !desk.acknowledged.is_empty();
         let waited = self.shared.done.wait_timeout_while(self.shared.lock(), limit, waits);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -166,8 +167,10 @@ impl Drop for SpoolThread {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let waited =
+            self.shared.done.wait_timeout_while(self.shared.lock(), CLOSE_LIMIT, |desk| !desk.has_ended);
+        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            tracing::warn!("the disk is busy for too long; not waiting for what is written last");
         }
     }
 }
@@ -234,6 +237,19 @@ impl Keeper {
             self.shared.counters.spool_dropped(self.spool.take_dropped());
             self.fill_front(now);
         }
+        // The last chance of what is in memory because the disk failed.
+        if let Some(next_try) = self.spool.next_try() {
+            self.spool.recover(next_try);
+            let lost = self.spool.in_memory_only();
+            if lost > 0 {
+                tracing::error!(lost, "alerts that no broker took are lost: the disk takes none either");
+            }
+        }
+        let Keeper { spool, shared, .. } = self;
+        // The file is closed before anyone is told.
+        drop(spool);
+        shared.lock().has_ended = true;
+        shared.done.notify_all();
     }
 
     /// Waits for something to do; `None` when everything is written and there will be no more.
