@@ -314,3 +314,74 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(20);
+
+    fn spool() -> SpoolThread {
+        SpoolThread::in_memory(SpoolLimits::default(), Arc::default(), Arc::default()).unwrap()
+    }
+
+    /// Everything in the spool, in order.
+    fn take_all(spool: &SpoolThread) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        while !spool.is_drained() {
+            match spool.take() {
+                Some(message) => all.push(message.payload),
+                None => assert!(spool.flush(WITHIN)),
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn many_more_messages_than_are_read_ahead_come_out_in_order_and_again_after_a_rewind() {
+        let spool = spool();
+        let all: Vec<Vec<u8>> = (0..200).map(|number: u32| number.to_string().into_bytes()).collect();
+        for payload in &all {
+            spool.push(SpoolKind::Event, "alerts".to_owned(), payload.clone());
+        }
+        assert_eq!(take_all(&spool), all);
+        spool.rewind();
+        assert_eq!(take_all(&spool), all);
+        assert_eq!(spool.len(), 200);
+    }
+
+    #[test]
+    fn a_state_that_is_read_ahead_gives_way_to_a_newer_one_of_its_topic() {
+        let spool = spool();
+        spool.push(SpoolKind::State, "state".to_owned(), b"ON".to_vec());
+        spool.push(SpoolKind::Event, "state".to_owned(), b"event".to_vec());
+        assert!(spool.flush(WITHIN));
+        spool.push(SpoolKind::State, "state".to_owned(), b"OFF".to_vec());
+        assert!(spool.flush(WITHIN));
+        assert_eq!(take_all(&spool), [&b"event"[..], b"OFF"]);
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_disk_is_bounded_and_snapshots_go_first() {
+        let mut desk = Desk::default();
+        for number in 0..5 {
+            let kind = if number == 3 { SpoolKind::Snapshot } else { SpoolKind::Event };
+            let payload = vec![number; INBOX_BYTES as usize / 4];
+            desk.new_bytes += size("topic", &payload);
+            desk.new.push_back(NewMessage { kind, topic: "topic".to_owned(), payload });
+        }
+        assert_eq!(desk.shrink(), Dropped { snapshots: 1, events: 1, states: 0 });
+        assert_eq!(desk.new.iter().map(|new| new.payload[0]).collect::<Vec<_>>(), [1, 2, 4]);
+        assert!(desk.new_bytes <= INBOX_BYTES);
+    }
+
+    #[test]
+    fn a_message_larger_than_the_spool_is_dropped_and_counted() {
+        let counters = Arc::new(MqttCounters::default());
+        let limits = SpoolLimits { messages: 10, bytes: 1000 };
+        let spool = SpoolThread::in_memory(limits, Arc::new(Notify::new()), Arc::clone(&counters)).unwrap();
+        spool.push(SpoolKind::Snapshot, "picture".to_owned(), vec![0; 2000]);
+        assert!(spool.flush(WITHIN));
+        assert_eq!(counters.counts().dropped_snapshots, 1);
+    }
+}
