@@ -1,96 +1,23 @@
 //! The link to the broker, against brokers that behave and brokers that do not.
 
+mod scripted_broker;
+
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use belvedere::broker::EmbeddedBroker;
-use belvedere::config::{Broker, MqttSettings, Secret};
 use belvedere::mqtt::{Link, LinkOptions, MqttCounters, Outbox};
-use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
+use scripted_broker::{ScriptedBroker, WITHIN, settings};
 use tokio::time::timeout;
-
-const WITHIN: Duration = Duration::from_secs(20);
-
-fn settings(broker: SocketAddr) -> MqttSettings {
-    MqttSettings {
-        broker: Broker::Remote { host: broker.ip().to_string(), port: broker.port(), tls: None },
-        username: Some("user".to_owned()),
-        password: Some(Secret::new("hunter2")),
-        topic: "root".to_owned(),
-        client_id: "link-test".to_owned(),
-        keep_alive: Duration::from_secs(30),
-        stats_interval: Duration::from_secs(60),
-    }
-}
 
 fn start(broker: SocketAddr) -> (Link, Arc<Outbox>) {
     let counters = Arc::new(MqttCounters::default());
-    let outbox = Arc::new(Outbox::new(Arc::clone(&counters)));
+    let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters)).unwrap());
     let options = LinkOptions::new(&settings(broker), None).unwrap();
     (Link::spawn(options, Arc::clone(&outbox), counters), outbox)
-}
-
-/// A broker that does what a test tells it.
-struct ScriptedBroker(TcpListener);
-
-impl ScriptedBroker {
-    async fn start() -> ScriptedBroker {
-        ScriptedBroker(TcpListener::bind("127.0.0.1:0").await.unwrap())
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.local_addr().unwrap()
-    }
-
-    /// Takes the next client and answers its CONNECT, which is given too.
-    async fn accept(&self, code: ConnectReturnCode) -> (Client, Packet) {
-        let (stream, _) = timeout(WITHIN, self.0.accept()).await.expect("nobody connected").unwrap();
-        let mut client = Client { stream, buffer: BytesMut::new() };
-        let connect = client.next().await.unwrap();
-        let mut answer = BytesMut::new();
-        ConnAck::new(code, false).write(&mut answer).unwrap();
-        client.stream.write_all(&answer).await.unwrap();
-        (client, connect)
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    buffer: BytesMut,
-}
-
-impl Client {
-    /// The next packet; `None` when the client has gone.
-    async fn next(&mut self) -> Option<Packet> {
-        loop {
-            if let Ok(packet) = Packet::read(&mut self.buffer, 1 << 20) {
-                return Some(packet);
-            }
-            let more = timeout(WITHIN, self.stream.read_buf(&mut self.buffer)).await.expect("silence");
-            if more.unwrap_or(0) == 0 {
-                return None;
-            }
-        }
-    }
-
-    /// The next publication, acknowledged if it wants that, as `topic=payload`.
-    async fn publication(&mut self) -> String {
-        loop {
-            if let Packet::Publish(Publish { topic, payload, pkid, .. }) = self.next().await.expect("gone") {
-                if pkid != 0 {
-                    let mut ack = BytesMut::new();
-                    PubAck::new(pkid).write(&mut ack).unwrap();
-                    self.stream.write_all(&ack).await.unwrap();
-                }
-                return format!("{topic}={}", String::from_utf8_lossy(&payload));
-            }
-        }
-    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crate::broker::BrokerError;
 use crate::config::Problems;
 use crate::exit::Exit;
 use crate::mqtt::MqttError;
+use crate::mqtt::spool::SpoolError;
 use crate::picture::PictureError;
 use crate::watch::WatchError;
 
@@ -35,6 +36,9 @@ pub enum CommandError {
     /// The way to the broker is wrong.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
+    /// The messages that must not be lost cannot be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The system refuses something.
     #[error("{doing}: {reason}")]
     System {

@@ -24,7 +24,7 @@ impl Backoff {
         wait.mul_f64(0.5 + 0.5 * fastrand::f64())
     }
 
-    /// A try succeeded: the waits begin at the shortest again.
+    /// A connection held: the waits begin at the shortest again.
     pub(super) fn reset(&mut self) {
         self.next = FIRST;
     }

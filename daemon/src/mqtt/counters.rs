@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use super::spool::Dropped;
+
 /// Counts messages and connections since the process began; each number only grows.
 #[derive(Debug, Default)]
 pub struct MqttCounters {
@@ -11,6 +13,9 @@ pub struct MqttCounters {
     pub(super) connects: AtomicU64,
     pub(super) dropped_outbox_full: AtomicU64,
     pub(super) dropped_too_large: AtomicU64,
+    pub(super) dropped_events: AtomicU64,
+    pub(super) dropped_snapshots: AtomicU64,
+    pub(super) dropped_states: AtomicU64,
 }
 
 /// [`MqttCounters`] at one moment.
@@ -20,10 +25,16 @@ pub struct MqttCounts {
     pub published: u64,
     /// Connections that the broker accepted.
     pub connects: u64,
-    /// Results that were dropped, oldest first, because the outbox was full.
+    /// Results that were dropped, oldest first, because too many waited.
     pub dropped_outbox_full: u64,
     /// Messages that were larger than the packet limit.
     pub dropped_too_large: u64,
+    /// Alert events that were dropped, oldest first, because the spool was full of them.
+    pub dropped_events: u64,
+    /// Snapshots that were dropped, oldest first, because the spool was full.
+    pub dropped_snapshots: u64,
+    /// Retained states that were dropped because the spool was full of them.
+    pub dropped_states: u64,
 }
 
 impl MqttCounters {
@@ -34,7 +45,16 @@ impl MqttCounters {
             connects: self.connects.load(Relaxed),
             dropped_outbox_full: self.dropped_outbox_full.load(Relaxed),
             dropped_too_large: self.dropped_too_large.load(Relaxed),
+            dropped_events: self.dropped_events.load(Relaxed),
+            dropped_snapshots: self.dropped_snapshots.load(Relaxed),
+            dropped_states: self.dropped_states.load(Relaxed),
         }
+    }
+
+    pub(super) fn spool_dropped(&self, dropped: Dropped) {
+        self.dropped_events.fetch_add(dropped.events, Relaxed);
+        self.dropped_snapshots.fetch_add(dropped.snapshots, Relaxed);
+        self.dropped_states.fetch_add(dropped.states, Relaxed);
     }
 }
 

@@ -1,12 +1,15 @@
 //! Messages on their way to the broker.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::counters::{MqttCounters, count};
 use super::options::MAX_PACKET_BYTES;
+use super::spool::{SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
 
 /// At most this many results wait; one more drops the oldest.
 const MAX_RESULTS: usize = 1000;
@@ -15,24 +18,44 @@ const MAX_RESULT_BYTES: usize = 32 << 20;
 /// What a packet has beside its topic and payload, generously.
 const PACKET_OVERHEAD_BYTES: usize = 16;
 
+/// What a spool without a file holds at most.
+const MEMORY_LIMITS: SpoolLimits = SpoolLimits { messages: 2000, bytes: 64 << 20 };
+
 /// A message for the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The whole topic.
-    pub topic: String,
-    /// Text or JSON.
-    pub payload: Vec<u8>,
-    /// A state is retained and sent at least once; a result is neither.
-    pub is_state: bool,
+pub(super) struct Message {
+    pub(super) topic: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) class: Class,
 }
 
-/// A bounded queue in memory. Putting something in takes a short lock and never waits: results push
-/// the oldest ones out, states replace the state of their topic. States go out before results.
-#[derive(Debug, Default)]
+/// How a message is sent, and what becomes of it when the connection breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Sent at most once; goes back to its queue if it was not written.
+    Result,
+    /// What is so now: retained, sent at least once, and again at each connection.
+    State,
+    /// Sent at least once; stays in the spool until it is acknowledged.
+    Spooled { id: SpoolId, is_retained: bool },
+}
+
+/// Messages on their way to the broker. Putting something in takes a short lock and never waits, neither
+/// for the broker nor for the disk.
+///
+/// - Results ([`Outbox::push_result`]) wait in memory, bounded; they push the oldest ones out.
+/// - States ([`Outbox::set_state`]) are what is so while this process lives. They are in memory; a newer
+///   one replaces the older one of its topic, and all of them are said again at each connection.
+/// - Events, snapshots and kept states go through the spool: to the disk first, then to the broker, until
+///   it acknowledges them, across restarts.
+///
+/// States go out first, then what is in the spool, in its order, then results.
+#[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
+    spool: SpoolThread,
     /// Wakes the link.
-    filled: Notify,
+    filled: Arc<Notify>,
     counters: Arc<MqttCounters>,
 }
 
@@ -47,17 +70,35 @@ struct Queue {
 }
 
 impl Outbox {
-    /// An empty outbox that counts with `counters`.
-    pub fn new(counters: Arc<MqttCounters>) -> Outbox {
-        Outbox { counters, ..Outbox::default() }
+    /// An outbox whose spool is the file at `path`, with what it still held; counts with `counters`. A disk
+    /// that is full or fails is logged and tried again, and meanwhile the spool is in memory.
+    ///
+    /// # Errors
+    /// See [`super::spool::Spool::open`].
+    pub fn open(
+        path: PathBuf,
+        limits: SpoolLimits,
+        counters: Arc<MqttCounters>,
+    ) -> Result<Outbox, SpoolError> {
+        let filled = Arc::new(Notify::new());
+        let spool = SpoolThread::open(path, limits, Arc::clone(&filled), Arc::clone(&counters))?;
+        Ok(Outbox { queue: Mutex::default(), spool, filled, counters })
+    }
+
+    /// An empty outbox whose spool is lost with the process; everything else is the same.
+    ///
+    /// # Errors
+    /// There is no memory, or no thread.
+    pub fn in_memory(counters: Arc<MqttCounters>) -> Result<Outbox, SpoolError> {
+        let filled = Arc::new(Notify::new());
+        let spool = SpoolThread::in_memory(MEMORY_LIMITS, Arc::clone(&filled), Arc::clone(&counters))?;
+        Ok(Outbox { queue: Mutex::default(), spool, filled, counters })
     }
 
     /// Puts a result in; drops the oldest ones where there is no room.
     pub fn push_result(&self, topic: String, payload: Vec<u8>) {
-        let message = Message { topic, payload, is_state: false };
-        if message.size() > MAX_PACKET_BYTES {
-            count(&self.counters.dropped_too_large);
-            tracing::warn!(topic = message.topic, "result dropped: larger than a packet may be");
+        let message = Message { topic, payload, class: Class::Result };
+        if !self.fits_packet(&message.topic, &message.payload) {
             return;
         }
         let mut queue = self.lock();
@@ -68,7 +109,8 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Sets the state that `topic` holds from now on.
+    /// Sets the state that `topic` holds from now on, for what only this process can say: it is forgotten
+    /// with it, and the next one begins by saying what is so then.
     pub fn set_state(&self, topic: String, payload: impl Into<Vec<u8>>) {
         let mut queue = self.lock();
         queue.changed.retain(|changed| *changed != topic);
@@ -78,10 +120,42 @@ impl Outbox {
         self.filled.notify_one();
     }
 
+    /// Sets the state that `topic` holds from now on, for what the broker must hear even if this process
+    /// ends first. It goes through the spool, behind the events that are there, and is said again at each
+    /// connection like every state. An empty payload takes the topic's retained message away. A topic is
+    /// either set or kept, not both.
+    pub fn keep_state(&self, topic: String, payload: impl Into<Vec<u8>>) {
+        let payload = payload.into();
+        if self.fits_packet(&topic, &payload) {
+            self.lock().states.insert(topic.clone(), payload.clone());
+            self.spool.push(SpoolKind::State, topic, payload);
+        }
+    }
+
+    /// Puts an alert event in: sent at least once, in order, not retained.
+    pub fn push_event(&self, topic: String, payload: Vec<u8>) {
+        if self.fits_packet(&topic, &payload) {
+            self.spool.push(SpoolKind::Event, topic, payload);
+        }
+    }
+
+    /// Puts a snapshot in: sent at least once, retained; a newer one of its topic replaces it.
+    pub fn push_snapshot(&self, topic: String, payload: Vec<u8>) {
+        if self.fits_packet(&topic, &payload) {
+            self.spool.push(SpoolKind::Snapshot, topic, payload);
+        }
+    }
+
+    /// Waits until all that was put in and acknowledged so far is on the disk, or, while the disk fails, in
+    /// memory; false if that took longer than `limit`. Blocks its thread: not for those of a runtime.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.spool.flush(limit)
+    }
+
     /// How many messages wait.
     pub fn len(&self) -> usize {
         let queue = self.lock();
-        queue.results.len() + queue.changed.len()
+        queue.results.len() + queue.changed.len() + self.spool.len()
     }
 
     /// Whether no message waits.
@@ -89,28 +163,47 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Takes the next message to send.
-    pub(super) fn take(&self) -> Option<Message> {
+    /// Takes the next message to send; one of the spool only where the link has room for it.
+    pub(super) fn take(&self, has_room_for_spooled: bool) -> Option<Message> {
         let mut queue = self.lock();
         while let Some(topic) = queue.changed.pop_front() {
             if let Some(payload) = queue.states.get(&topic).cloned() {
-                return Some(Message { topic, payload, is_state: true });
+                return Some(Message { topic, payload, class: Class::State });
             }
+        }
+        if has_room_for_spooled && let Some(message) = self.spool.take() {
+            let class = Class::Spooled { id: message.id, is_retained: message.kind.is_retained() };
+            return Some(Message { topic: message.topic, payload: message.payload, class });
         }
         let message = queue.results.pop_front()?;
         queue.result_bytes -= message.size();
         Some(message)
     }
 
-    /// Puts messages back that were taken and then not sent, in the order they were taken in.
+    /// Puts messages back that were taken and then not sent, in the order they were taken in. Only results
+    /// go back: states are said again at the next connection, and the spool has its messages still.
     pub(super) fn give_back(&self, messages: impl DoubleEndedIterator<Item = Message>) {
         let mut queue = self.lock();
-        // States go out again anyhow when there is a connection.
-        for message in messages.filter(|message| !message.is_state).rev() {
+        for message in messages.filter(|message| message.class == Class::Result).rev() {
             queue.result_bytes += message.size();
             queue.results.push_front(message);
         }
         queue.shrink(&self.counters);
+    }
+
+    /// The broker has this message.
+    pub(super) fn acknowledge(&self, id: SpoolId) {
+        self.spool.acknowledge(id);
+    }
+
+    /// From now on everything in the spool is taken again that was not acknowledged.
+    pub(super) fn rewind(&self) {
+        self.spool.rewind();
+    }
+
+    /// Whether nothing in the spool waits to be taken.
+    pub(super) fn is_spool_drained(&self) -> bool {
+        self.spool.is_drained()
     }
 
     /// Marks every state as not sent; `last` goes out after all others.
@@ -136,6 +229,15 @@ impl Outbox {
         self.filled.notified().await;
     }
 
+    fn fits_packet(&self, topic: &str, payload: &[u8]) -> bool {
+        let fits = topic.len() + payload.len() + PACKET_OVERHEAD_BYTES <= MAX_PACKET_BYTES;
+        if !fits {
+            count(&self.counters.dropped_too_large);
+            tracing::warn!(topic, "message dropped: larger than a packet may be");
+        }
+        fits
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // A panic elsewhere ends the process; the queue is whole between two statements.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,6 +245,14 @@ impl Outbox {
 }
 
 impl Message {
+    /// Its place in the spool, if it is the spool's.
+    pub(super) fn spool_id(&self) -> Option<SpoolId> {
+        match self.class {
+            Class::Spooled { id, .. } => Some(id),
+            Class::Result | Class::State => None,
+        }
+    }
+
     /// Bytes on the wire, at most.
     fn size(&self) -> usize {
         self.topic.len() + self.payload.len() + PACKET_OVERHEAD_BYTES
@@ -165,15 +275,15 @@ impl Queue {
 mod tests {
     use std::sync::Arc;
 
-    use super::{MAX_RESULTS, MqttCounters, Outbox};
+    use super::{Class, MAX_RESULTS, MqttCounters, Outbox};
 
     fn outbox() -> (Outbox, Arc<MqttCounters>) {
         let counters = Arc::new(MqttCounters::default());
-        (Outbox::new(counters.clone()), counters)
+        (Outbox::in_memory(counters.clone()).unwrap(), counters)
     }
 
     fn topics(outbox: &Outbox) -> Vec<String> {
-        std::iter::from_fn(|| outbox.take()).map(|message| message.topic).collect()
+        std::iter::from_fn(|| outbox.take(true)).map(|message| message.topic).collect()
     }
 
     #[test]
@@ -183,7 +293,7 @@ mod tests {
             outbox.push_result(index.to_string(), Vec::new());
         }
         assert_eq!(outbox.len(), MAX_RESULTS);
-        assert_eq!(outbox.take().unwrap().topic, "3");
+        assert_eq!(outbox.take(true).unwrap().topic, "3");
         assert_eq!(counters.counts().dropped_outbox_full, 3);
     }
 
@@ -211,8 +321,8 @@ mod tests {
         outbox.push_result("result".to_owned(), Vec::new());
         outbox.set_state("porch/status".to_owned(), "offline");
         outbox.set_state("porch/status".to_owned(), "online");
-        let first = outbox.take().unwrap();
-        assert_eq!((first.topic.as_str(), first.is_state), ("porch/status", true));
+        let first = outbox.take(true).unwrap();
+        assert_eq!((first.topic.as_str(), first.class), ("porch/status", Class::State));
         assert_eq!(first.payload, b"online");
         assert_eq!(topics(&outbox), ["result"]);
     }
@@ -234,7 +344,7 @@ mod tests {
         for topic in ["a", "b", "c"] {
             outbox.push_result(topic.to_owned(), Vec::new());
         }
-        let taken = [outbox.take().unwrap(), outbox.take().unwrap()];
+        let taken = [outbox.take(true).unwrap(), outbox.take(true).unwrap()];
         outbox.give_back(taken.into_iter());
         assert_eq!(topics(&outbox), ["a", "b", "c"]);
     }

@@ -19,6 +19,7 @@ use crate::analyst::{AnalysisError, Analyst};
 use crate::broker::{BrokerError, EmbeddedBroker};
 use crate::bundled;
 use crate::config::{Broker, Settings};
+use crate::mqtt::spool::SpoolError;
 use crate::mqtt::{Link, LinkOptions, MqttCounters, MqttError, Outbox, topics};
 
 use model_thread::{ModelThread, Questions};
@@ -31,6 +32,9 @@ const FRAME_LIMIT: Duration = Duration::from_millis(2000);
 const CAMERAS_LIMIT: Duration = Duration::from_millis(1000);
 /// The broker has this long to take what is left.
 const BROKER_LIMIT: Duration = Duration::from_millis(1200);
+
+/// The disk has this long to be told what the broker took.
+const SPOOL_LIMIT: Duration = Duration::from_millis(400);
 
 /// Why the daemon does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,9 @@ pub enum WatchError {
     /// The way to the broker is wrong.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
+    /// The messages that must not be lost cannot be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The embedded broker does not run.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -102,7 +109,7 @@ impl Watch {
         let started = Instant::now();
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
-        let outbox = Arc::new(Outbox::new(Arc::clone(&counters)));
+        let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters))?);
         let topic = settings.mqtt.topic.clone();
         for camera in &settings.cameras {
             let status = if camera.enabled { "offline" } else { "disabled" };
@@ -205,6 +212,10 @@ impl Watch {
         }
         self.outbox.set_state(topics::available(&self.topic), "offline");
         self.link.stop(BROKER_LIMIT).await;
+        let flushed = tokio::task::spawn_blocking(move || self.outbox.flush(SPOOL_LIMIT)).await;
+        if !flushed.unwrap_or(false) {
+            tracing::warn!("the disk is slow; some of the last messages may be sent twice or not at all");
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn measure(iterations: u32, samples: &mut Samples) -> Result<(), Comm
         let missed = || CommandError::Missed("a published result did not arrive".to_owned());
         timeout(LIMIT, subscribe(&client, &mut events)).await.map_err(|_| missed())??;
         let counters = Arc::new(MqttCounters::default());
-        let outbox = Arc::new(Outbox::new(Arc::clone(&counters)));
+        let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters))?);
         let link = Link::spawn(LinkOptions::new(&settings(broker), None)?, Arc::clone(&outbox), counters);
         let mut connected = link.connected();
         let _ = timeout(LIMIT, connected.wait_for(|connected| *connected)).await.map_err(|_| missed())?;
