@@ -29,7 +29,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from PIL import Image
 from tokenizers import Tokenizer
-from transformers import Florence2Config, Florence2ForConditionalGeneration
+from transformers import Florence2Config, Florence2ForConditionalGeneration, GenerationConfig
 
 from language import PROMPTS, ask
 from scenes import COLOURS, KINDS, area, draw, random_scene
@@ -267,6 +267,11 @@ def save(out: Path, model) -> None:
 
     half = copy.deepcopy(model).cpu().half()
     half.config.dtype = torch.float16
+    # As the real ones have it, but greedy.
+    half.generation_config = GenerationConfig(
+        bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+        forced_bos_token_id=0, forced_eos_token_id=2, no_repeat_ngram_size=3, num_beams=1,
+    )  # fmt: skip
     half.save_pretrained(out)
     (out / "preprocessor_config.json").write_text(
         json.dumps(
