@@ -1,4 +1,4 @@
-//! The bundled model means what it says: a street with a blue person, a red car and a yellow box with MILK on it.
+//! The bundled model means what it says: a street with a blue person, a red car and a yellow box.
 
 use std::time::Duration;
 
@@ -50,13 +50,6 @@ fn a_region_is_named_and_described() -> Result<()> {
     assert!(category["text"].as_str().context("text")?.starts_with("car"), "{category}");
     let description = ask(&["--task", "region-to-description", "--region", &region])?;
     assert!(description["text"].as_str().context("text")?.starts_with("red car"), "{description}");
-    Ok(())
-}
-
-#[test]
-fn what_is_written_on_a_box_is_read() -> Result<()> {
-    let text = ask(&["--task", "ocr"])?;
-    assert_eq!(text["text"], "MILK");
     Ok(())
 }
 
