@@ -60,7 +60,7 @@ bench-peers: build peers-python ## Belvedere and transformers in turn on the sam
 	$(PEERS_PYTHON) scripts/bench_peers.py --belvedere $(BELVEDERE)
 
 tiny-model: peers-python ## train the bundled model again, or go on from where it stopped (hours on two cores)
-	$(PEERS_PYTHON) models/tiny/train.py --out $(CARGO_TARGET_DIR)/tiny-model --processes $$(nproc)
+	$(PEERS_PYTHON) models/tiny/train.py --out $(CARGO_TARGET_DIR)/tiny-model
 	cp $(CARGO_TARGET_DIR)/tiny-model/checkpoint/*.json $(CARGO_TARGET_DIR)/tiny-model/checkpoint/model.safetensors models/tiny/
 	cp $(CARGO_TARGET_DIR)/tiny-model/curve.jsonl models/tiny/
 
