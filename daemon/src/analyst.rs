@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan};
 use belvedere_models::{
-    Answer, CancelToken, Checkpoint, Florence, Generation, GenerationOptions, ImageFeatures, LoadOptions,
-    ModelError, ParseMode, PictureSize, Prompt, PromptStyle, Task, TaskInput, TaskOutput, Tokenizer,
+    Answer, CancelToken, Checkpoint, Evidence, Florence, FoundPhrase, FoundRegion, Generation,
+    GenerationOptions, ImageFeatures, LoadOptions, ModelError, ParseMode, PictureSize, Prompt, PromptStyle,
+    Shape, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
 use belvedere_models::engine::Pixels;
@@ -60,6 +61,8 @@ impl AnalysisError {
 pub struct Analysis {
     /// In the order of the prompts.
     pub answers: Vec<Found>,
+    /// In the order of the phrases.
+    pub phrases: Vec<FoundPhrase>,
     /// Where the time went; shared by all answers.
     pub timing: TimingMs,
 }
@@ -156,7 +159,16 @@ impl Analyst {
         Ok(Prompt::free(&self.tokenizer, text, self.max_prompt_tokens)?)
     }
 
-    /// Asks `prompts` about one picture: it is encoded once, the prompts are decoded as one batch.
+    /// A phrase to look for in pictures.
+    ///
+    /// # Errors
+    /// It is too long for the model.
+    pub fn watched_phrase(&self, text: &str) -> Result<WatchedPhrase, AnalysisError> {
+        Ok(WatchedPhrase::new(&self.tokenizer, text, self.max_prompt_tokens)?)
+    }
+
+    /// Asks `prompts` about one picture and looks for `phrases` in it: it is encoded once, everything is decoded as
+    /// one batch.
     ///
     /// # Errors
     /// The model's, and cancellation.
@@ -164,6 +176,7 @@ impl Analyst {
         &mut self,
         picture: &ImageView<'_>,
         prompts: &[Prompt],
+        phrases: &[&WatchedPhrase],
         mode: ParseMode,
         cancel: &CancelToken,
     ) -> Result<Analysis, AnalysisError> {
@@ -171,7 +184,10 @@ impl Analyst {
         let pixels = self.preprocess(picture)?;
         let preprocess = ms_since(clock);
         let (features, vision) = self.encode(&pixels, cancel)?;
-        let generated = self.generate(&features, prompts, cancel)?;
+        let questions = prompts.iter().chain(phrases.iter().map(|phrase| phrase.prompt()));
+        let questions: Vec<&[u32]> = questions.map(Prompt::token_ids).collect();
+        let mut generated = self.florence.generate(&features, &questions, &self.options, cancel)?;
+        let about_phrases = generated.split_off(prompts.len().min(generated.len()));
         let size = PictureSize::new(picture.width(), picture.height());
         let mut timing = TimingMs { preprocess, vision, ..TimingMs::default() };
         let mut answers = Vec::with_capacity(prompts.len());
@@ -182,7 +198,26 @@ impl Analyst {
             let output = prompt.parse(&self.tokenizer, answer, size, mode)?;
             answers.push(Found { output, token_ids });
         }
-        Ok(Analysis { answers, timing })
+        let found = phrases.iter().zip(&about_phrases);
+        let phrases = found.map(|(phrase, generation)| self.found(phrase, generation, size));
+        Ok(Analysis { answers, phrases: phrases.collect::<Result<_, _>>()?, timing })
+    }
+
+    fn found(
+        &self,
+        phrase: &WatchedPhrase,
+        generation: &Generation,
+        size: PictureSize,
+    ) -> Result<FoundPhrase, AnalysisError> {
+        let answer = Answer { token_ids: &generation.token_ids, log_probs: &generation.log_probs };
+        let output = phrase.prompt().parse(&self.tokenizer, answer, size, ParseMode::Default)?;
+        let regions = output.regions.iter().filter_map(|region| {
+            let Shape::Box(box_px) = region.shape else { return None };
+            let location = region.score.unwrap_or_default();
+            let evidence = Evidence { location, label: 0.0, contrast: None, region: None, rival: None };
+            Some(FoundRegion { box_px, score: location, evidence })
+        });
+        Ok(FoundPhrase { regions: regions.collect() })
     }
 
     /// The stage before the model: colour, size and normalisation.

@@ -25,6 +25,10 @@ NUMBERS = ["no", "one", "two", "three", "four", "five"]
 PLURALS = {"person": "people", "box": "boxes"}
 # Share of open-vocabulary questions about a thing that is not there, answered with nothing.
 ABSENT_SHARE = 0.15
+# Of these, how many share the colour or the kind with something that is there.
+LIKENESS_SHARE = 0.6
+# How many pictures without a word are asked for their text.
+WORDLESS_SHARE = 0.1
 
 
 def plural(kind: str) -> str:
@@ -101,13 +105,18 @@ def ask(task: str, scene: Scene, rng: np.random.Generator) -> tuple[str, str] | 
     if task == "region-proposal":
         return template, "".join(box_text(t) for t in things)
     if task == "ocr":
-        return template, " ".join(t.word for t in things if t.word)
+        words = [t.word for t in things if t.word]
+        return (template, " ".join(words)) if words or rng.random() < WORDLESS_SHARE else None
     if task == "open-vocabulary-detection":
         coloured = rng.random() < 0.7
         if rng.random() < ABSENT_SHARE or not things:
+            alike = coloured and things and rng.random() < LIKENESS_SHARE
             for _ in range(20):
                 kind = KINDS[rng.integers(len(KINDS))]
                 colour = list(COLOURS)[rng.integers(len(COLOURS))] if coloured else None
+                if alike:
+                    other = things[rng.integers(len(things))]
+                    kind, colour = (kind, other.colour) if rng.random() < 0.5 else (other.kind, colour)
                 if not matching(scene, colour, kind):
                     return template.format(input=phrase_for(colour, kind, rng)), ""
             return None

@@ -83,10 +83,10 @@ def overlap(a, b) -> float:
     return area(inter) / max(min(area(a), area(b)), 1e-9)
 
 
-def random_thing(rng: np.random.Generator, aspect: float, text_share: float = 0.5) -> Thing:
+def random_thing(rng: np.random.Generator, aspect: float, kinds: list[str], colours: list[str]) -> Thing:
     """One object at a random place; `aspect` is the picture's width over height."""
-    kind = KINDS[rng.integers(len(KINDS))]
-    colour = list(COLOURS)[rng.integers(len(COLOURS))]
+    kind = kinds[rng.integers(len(kinds))]
+    colour = colours[rng.integers(len(colours))]
     low, high = HEIGHT[kind]
     h = rng.uniform(low, high)
     w = h * ASPECT[kind] * rng.uniform(0.85, 1.15) / aspect
@@ -96,12 +96,18 @@ def random_thing(rng: np.random.Generator, aspect: float, text_share: float = 0.
     x = rng.uniform(-cut * w, 1.0 - w + cut * w)
     y = rng.uniform(-cut * 0.5 * h, 1.0 - h + cut * 0.5 * h)
     word = None
-    if kind == "box" and h > 0.22 and 0 <= x <= 1 - w and rng.random() < text_share:
+    if kind == "box" and h > 0.22 and 0 <= x <= 1 - w and rng.random() < 0.5:
         word = WORDS[rng.integers(len(WORDS))]
     return Thing(kind, colour, (x, y, x + w, y + h), word, bool(rng.random() < 0.5), rng.uniform(0.85, 1.1))
 
 
-def random_scene(rng: np.random.Generator, most: int = 5, least: int = 0) -> Scene:
+def random_scene(
+    rng: np.random.Generator,
+    most: int = 5,
+    least: int = 0,
+    kinds: list[str] = KINDS,
+    colours: list[str] = list(COLOURS),
+) -> Scene:
     """A scene of `least` to `most` objects. Overlaps stay under 35 % of the smaller object."""
     width = int(rng.integers(200, 330))
     aspect = [1.0, 4 / 3, 16 / 9, 1.5][rng.integers(4)]
@@ -110,10 +116,20 @@ def random_scene(rng: np.random.Generator, most: int = 5, least: int = 0) -> Sce
     for _ in range(wanted * 12):
         if len(scene.things) == wanted:
             break
-        thing = random_thing(rng, scene.width / scene.height)
+        thing = random_thing(rng, scene.width / scene.height, kinds, colours)
         if all(overlap(thing.visible_box(), t.visible_box()) < 0.35 for t in scene.things):
             scene.things.append(thing)
     return scene
+
+
+def lesson(rng: np.random.Generator, most: int, least: int) -> Scene:
+    """A scene to learn from: four in ten are of few kinds in few colours, so that neither alone tells objects apart."""
+    if rng.random() < 0.6:
+        return random_scene(rng, most, least)
+    kinds = [str(k) for k in rng.choice(KINDS, 3, replace=False)]
+    if rng.random() < 0.5:
+        kinds[0] = "box"
+    return random_scene(rng, most, least, kinds, [str(c) for c in rng.choice(list(COLOURS), 3, replace=False)])
 
 
 def background(rng: np.random.Generator, width: int, height: int) -> Image.Image:

@@ -32,13 +32,14 @@ from tokenizers import Tokenizer
 from transformers import Florence2Config, Florence2ForConditionalGeneration, GenerationConfig
 
 from language import PROMPTS, ask
-from scenes import COLOURS, KINDS, area, draw, random_scene
+from scenes import COLOURS, KINDS, WORDS, area, draw, lesson, random_scene
 
 SIZE = 192
 CELLS = 6
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
-# How often each task is asked, after the first question, which is always object-detection or a caption.
+# How often each task is asked, after the first question, which is always object-detection or a caption, and the second,
+# which is always for a phrase.
 WEIGHTS = {
     "caption": 1.0,
     "detailed-caption": 0.7,
@@ -111,7 +112,7 @@ class Drawn:
         pictures, cells, questions = [], [], []
         for i in range(count):
             rng = np.random.default_rng([1, first + i])
-            scene = random_scene(rng, 5, 0 if rng.random() < 0.06 else 1) if self.asked else random_scene(rng, 7, 3)
+            scene = lesson(rng, 5, 0 if rng.random() < 0.06 else 1) if self.asked else random_scene(rng, 7, 3)
             pictures.append(pixel_values(draw(scene, rng)))
             cells.append(cell_truth(scene))
             if self.asked:
@@ -129,7 +130,7 @@ class Stored:
             pictures = []
             for number in range(begin, begin + 16):
                 rng = np.random.default_rng([1, number])
-                scene = random_scene(rng, [1, 2, 5][number % 3], 0 if rng.random() < 0.06 else 1)
+                scene = lesson(rng, [1, 2, 5, 5][number % 4], 0 if rng.random() < 0.06 else 1)
                 self.scenes.append(scene)
                 pictures.append(pixel_values(draw(scene, rng)))
             with torch.no_grad():
@@ -152,7 +153,7 @@ def asked_about(scene, owner: int, rng: np.random.Generator, tokenizer: Tokenize
     first = ["object-detection", "caption", "dense-region-caption"][rng.choice(3, p=[0.5, 0.3, 0.2])]
     names, weights = zip(*((n, w) for n, w in WEIGHTS.items() if n != first))
     rest = rng.choice(names, len(names), replace=False, p=np.array(weights) / sum(weights))
-    asked = [a for name in [first, *rest] if (a := ask(name, scene, rng)) is not None][:QUESTIONS]
+    asked = [a for name in [first, "open-vocabulary-detection", *rest] if (a := ask(name, scene, rng)) is not None][:QUESTIONS]
     return [(tokenizer.encode(p).ids, [2, *tokenizer.encode(a).ids], owner) for p, a in asked]
 
 
@@ -173,8 +174,8 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
 
 
 def cell_truth(scene) -> np.ndarray:
-    """[CELLS*CELLS, 6]: kind + 1 (0 is nothing), colour, and the box as fractions, of what a cell's middle lies in."""
-    truth = np.zeros((CELLS, CELLS, 6), np.float32)
+    """[CELLS*CELLS, 7] of what a cell's middle lies in: kind + 1 (0 is nothing), colour, the box as fractions, word + 1."""
+    truth = np.zeros((CELLS, CELLS, 7), np.float32)
     centres = (np.arange(CELLS) + 0.5) / CELLS
     # The small ones last: they have the fewest cells.
     things = sorted(scene.things, key=lambda t: -area(t.visible_box()))
@@ -182,13 +183,14 @@ def cell_truth(scene) -> np.ndarray:
         for thing in things:
             x1, y1, x2, y2 = thing.visible_box()
             row = [KINDS.index(thing.kind) + 1, list(COLOURS).index(thing.colour), x1, y1, x2, y2]
+            row.append(WORDS.index(thing.word) + 1 if thing.word else 0)
             if only_middle:
                 x, y = (min(int(v / 2 * CELLS), CELLS - 1) for v in (x1 + x2, y1 + y2))
                 truth[y, x] = row
             else:
                 inside = np.outer((y1 < centres) & (centres < y2), (x1 < centres) & (centres < x2))
                 truth[inside] = row
-    return truth.reshape(-1, 6)
+    return truth.reshape(-1, 7)
 
 
 class CellHead(torch.nn.Module):
@@ -203,6 +205,8 @@ class CellHead(torch.nn.Module):
         super().__init__()
         self.directions = torch.nn.Linear(width, 6 * width)
         self.nothing = torch.nn.Parameter(torch.zeros(width))
+        # Words on boxes are several tokens each: here they are classes, 0 for a box without one.
+        self.written = torch.nn.Linear(width, len(WORDS) + 1)
         # At the beginning of an answer a word has no space before it.
         ids = [[tokenizer.encode(form + w, add_special_tokens=False).ids for form in ("", " ")] for w in [*KINDS, *COLOURS]]
         assert all(len(form) == 1 for word in ids for form in word)
@@ -222,8 +226,11 @@ class CellHead(torch.nn.Module):
             colour = (seen[:, :, 1][there] @ words[len(KINDS) :].T).float()
             total = total + F.cross_entropy(colour, truth[..., 1][there].long())
             scores = F.log_softmax((seen[:, :, 2:][there] @ table[self.first : self.first + 1000].T).float(), -1)
-            wanted = (truth[..., 2:][there] * 1000).long().clamp(0, 999)
+            wanted = (truth[..., 2:6][there] * 1000).long().clamp(0, 999)
             total = total + location_loss(scores.flatten(0, 1), wanted.flatten(), sigma) / wanted.numel()
+        boxes = truth[..., 0] == KINDS.index("box") + 1
+        if boxes.any():
+            total = total + F.cross_entropy(self.written(tokens[boxes]).float(), truth[..., 6][boxes].long())
         return total
 
 
@@ -298,6 +305,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).with_name("tokenizer.json"))
     parser.add_argument("--vision", type=int, default=60_000, help="pictures of the first stage: the vision tower alone")
     parser.add_argument("--language", type=int, default=200_000, help="of the second: the language model on stored tokens")
+    parser.add_argument("--simple", type=float, default=0.35, help="share of the second on few objects; 0 to go on with")
     parser.add_argument("--stored", type=int, default=24_000, help="different pictures of the second stage")
     parser.add_argument("--together", type=int, default=60_000, help="of the third: everything, on new pictures")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step, over all processes; twice that in the second")
@@ -322,8 +330,8 @@ def average_gradients(parameters, processes: int) -> None:
 class Stage:
     """One of the three stages: which parameters, which pictures, how coarse, how fast."""
 
-    def __init__(self, name: str, first: int, pictures: int, batch: int):
-        self.name, self.first, self.pictures, self.batch = name, first, pictures, batch
+    def __init__(self, name: str, first: int, pictures: int, batch: int, simple: float = 0.0):
+        self.name, self.first, self.pictures, self.batch, self.simple = name, first, pictures, batch, simple
 
     def rate(self, done: float) -> float:
         """Of the full rate: each stage warms up, and cools down for the next."""
@@ -341,7 +349,7 @@ class Stage:
 
     def most(self, done: float) -> int:
         """Objects in a picture of the second stage: one first, then two, then all."""
-        return 1 if done < 0.2 else 2 if done < 0.35 else 5
+        return 1 if done < 0.6 * self.simple else 2 if done < self.simple else 5
 
     def parameters(self, model, head):
         if self.name == "vision":
@@ -367,7 +375,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     if state_file.exists():
         state = torch.load(state_file, map_location=args.device)
         model.load_state_dict(state["model"])
-        head.load_state_dict(state["head"])
+        head.load_state_dict(state["head"], strict=False)
         seen, optimiser_state = state["seen"], state["optimiser"]
     if rank == 0:
         print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, from picture {seen}", flush=True)
@@ -375,7 +383,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     together = args.vision + args.language
     for stage in (
         Stage("vision", 0, args.vision, args.batch),
-        Stage("language", args.vision, args.language, 2 * args.batch),
+        Stage("language", args.vision, args.language, 2 * args.batch, args.simple),
         Stage("together", together, args.together, args.batch),
     ):
         if seen >= stage.first + stage.pictures:

@@ -67,10 +67,10 @@ fn image(analyst: &mut Analyst, options: &Infer, path: &Path) -> Result<(), Comm
     let mode = if options.reference { ParseMode::Reference } else { ParseMode::Default };
     let prompts = [prompt];
     let analysed = match picture.view() {
-        Ok(view) => analyst.analyse(&view, &prompts, mode, &CancelToken::new()),
+        Ok(view) => analyst.analyse(&view, &prompts, &[], mode, &CancelToken::new()),
         Err(error) => Err(error.into()),
     };
-    let Analysis { answers, timing } = analysed?;
+    let Analysis { answers, timing, .. } = analysed?;
     let Some(found) = answers.into_iter().next() else {
         return Err(CommandError::Missed(format!("{name}: no answer")));
     };

@@ -110,7 +110,7 @@ impl Work {
         let analysed = match frame.view() {
             Ok(picture) => {
                 let mode = ParseMode::Default;
-                self.analyst.analyse(&picture, &questions.prompts, mode, &self.cancel)
+                self.analyst.analyse(&picture, &questions.prompts, &[], mode, &self.cancel)
             }
             Err(error) => {
                 tracing::warn!(%error, "frame cannot be read");
