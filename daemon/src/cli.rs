@@ -240,6 +240,9 @@ pub struct Bench {
     /// Beams of the search; 1 is greedy.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     pub beams: u16,
+    /// Measures also what it costs to search a frame for so many phrases instead of one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub phrases: Option<u16>,
     /// Only the model: no clip is decoded, nothing is published.
     #[arg(long)]
     pub model_only: bool,
