@@ -141,7 +141,28 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         (mqtt("url = \"mqtt://host\"\npassword = \"p\""), "mqtt.password", "did you mean \"password_file\"?"),
         (mqtt("url = \"mqtt://host\"\nkeep_alive = \"10 parsecs\""), "mqtt.keep_alive", "no length of time"),
         (mqtt("url = \"mqtt://host\"\nkeep_alive = \"1ms\""), "mqtt.keep_alive", "between"),
-        (mqtt("url = \"mqtt://host\"\ndiscovery = \"homeassistant\""), "mqtt.discovery", "unknown key"),
+        (mqtt("url = \"mqtt://host\"\ndiscovery = true"), "mqtt.discovery", "false or a string"),
+        (mqtt("url = \"mqtt://host\"\ndiscovery = \"a/#\""), "mqtt.discovery", "only subscriptions may"),
+        (mqtt("url = \"mqtt://host\"\noutbox = true"), "mqtt.outbox", "false or a string"),
+        (mqtt("url = \"mqtt://host\"\noutbox_messages = 0"), "mqtt.outbox_messages", "from 1"),
+        (mqtt("url = \"mqtt://host\"\noutbox_size = \"64\""), "mqtt.outbox_size", "64MiB"),
+        (mqtt("url = \"mqtt://host\"\noutbox_size = \"1KiB\""), "mqtt.outbox_size", "between"),
+        (mqtt("url = \"mqtt://host\"\nclient_key_file = \"/absent\""), "mqtt.client_key_file", "mqtts"),
+        (
+            mqtt("url = \"mqtts://host\"\nclient_key_file = \"/dev/null\""),
+            "mqtt.client_certificate_file",
+            "missing",
+        ),
+        (
+            mqtt("url = \"mqtts://host\"\nclient_certificate_file = \"/dev/null\""),
+            "mqtt.client_key_file",
+            "missing",
+        ),
+        (
+            mqtt("url = \"mqtt://host\"\nusername = \"u\"\npassword_file = \"/proc/sys/kernel/ostype\""),
+            "mqtt.url",
+            "allow_plain_text_password",
+        ),
         (mqtt("url = \"mqtt://host\"\ntopic = \"$SYS\""), "mqtt.topic", "$"),
         (format!("model = 1\n{GOOD}"), "model", "must be a table"),
         (format!("{GOOD}[model]\nprecision = \"exakt\""), "model.precision", "did you mean \"exact\"?"),
@@ -251,7 +272,7 @@ fn no_secret_is_shown_by_settings_or_problems() {
     let password = folder.write("password", "hunter2\n");
     let credentials = folder.write("credentials", "eve:swordfish\n");
     let text = format!(
-        "[mqtt]\nurl = \"mqtt://host\"\nusername = \"u\"\npassword_file = {password:?}\n\
+        "[mqtt]\nurl = \"mqtts://host\"\nusername = \"u\"\npassword_file = {password:?}\n\
          [[camera]]\nname = \"a\"\nurl = \"rtsp://bob:opensesame@192.0.2.1/\"\n\
          credentials_file = {credentials:?}\ntasks = [\"ocr\"]\n"
     );

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::CommandError;
 use crate::broker::EmbeddedBroker;
 use crate::cli::Demo;
-use crate::config::{Broker, CameraSettings, CameraTask, MqttSettings, Settings};
+use crate::config::{Broker, CameraSettings, CameraTask, MqttSettings, OutboxSettings, Settings};
 use crate::exit::Exit;
 use crate::logging;
 use crate::watch::{Signals, Watch};
@@ -66,6 +66,8 @@ fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, C
             client_id: "belvedere-demo".to_owned(),
             keep_alive: Duration::from_secs(30),
             stats_interval: Duration::from_secs(30),
+            discovery: None,
+            outbox: OutboxSettings::in_memory(),
         },
         model: options.model.settings(),
         cameras: vec![CameraSettings {

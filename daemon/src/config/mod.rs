@@ -16,7 +16,10 @@ mod settings;
 
 pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
-pub use settings::{Broker, CameraSettings, CameraTask, ModelSettings, MqttSettings, Settings};
+pub use settings::{
+    Broker, CameraSettings, CameraTask, ClientIdentity, ModelSettings, MqttSettings, OutboxPlace,
+    OutboxSettings, Settings, Tls,
+};
 
 use std::collections::HashMap;
 use std::path::Path;
