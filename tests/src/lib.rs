@@ -7,6 +7,7 @@ mod broker;
 mod checkpoint;
 mod daemon;
 mod event_log;
+pub mod evidence;
 mod free_port;
 mod process;
 pub mod quality;
