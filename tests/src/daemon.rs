@@ -31,6 +31,8 @@ impl Daemon {
         fs::write(&path, config)?;
         let mut command = command()?;
         command.args(["run", "--config"]).arg(&path).env("BELVEDERE_LOG", "debug");
+        // Where the messages wait: no two daemons may share it.
+        command.env("STATE_DIRECTORY", folder.path().join("state"));
         adjust(&mut command);
         Ok(Self { process: Process::spawn("belvedere", &mut command)?, _folder: folder })
     }

@@ -1,5 +1,6 @@
 //! Belvedere from outside: the built binary, a real RTSP server and a real broker.
 
+mod alerts;
 mod bad_checkpoints;
 mod bad_configuration;
 mod bad_images;
