@@ -105,6 +105,7 @@ impl ModelChoice {
             threads: self.threads.map(usize::from),
             beams: 1,
             max_new_tokens: 1024,
+            phrases: belvedere_models::PhraseForm::default(),
         }
     }
 }

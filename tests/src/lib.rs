@@ -8,6 +8,7 @@ mod certificates;
 mod checkpoint;
 mod daemon;
 mod event_log;
+pub mod evidence;
 mod free_port;
 mod process;
 mod publisher;

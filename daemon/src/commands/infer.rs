@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use belvedere_models::{
-    CancelToken, InputKind, LocationBox, ParseMode, PictureSize, Prompt, Region, Shape, TaskInput,
+    CancelToken, InputKind, LocationBox, ParseMode, PhraseForm, PictureSize, Prompt, Region, Shape, TaskInput,
 };
 
 use super::CommandError;
@@ -20,6 +20,7 @@ pub(super) fn infer(options: &Infer) -> Result<Exit, CommandError> {
     let mut analyst = Analyst::load(&ModelSettings {
         beams: options.beams.into(),
         max_new_tokens: options.max_new_tokens.into(),
+        phrases: PhraseForm::default(),
         ..options.model.settings()
     })?;
     tracing::debug!(device = analyst.description(), "model loaded");

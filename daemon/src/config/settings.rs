@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use belvedere_models::{Device, Precision, Task};
+use belvedere_models::{Device, PhraseForm, Precision, Task};
 use belvedere_pipelines::SourceSpec;
 
 use super::Secret;
@@ -123,6 +123,8 @@ pub struct ModelSettings {
     pub threads: Option<usize>,
     /// `beams`: 1 is greedy.
     pub beams: usize,
+    /// `phrases`: how those of alerts are asked for.
+    pub phrases: PhraseForm,
     /// `max_new_tokens`: after so many tokens an answer is cut off.
     pub max_new_tokens: usize,
 }
