@@ -31,7 +31,7 @@ impl Daemon {
         fs::write(&path, config)?;
         let mut command = command()?;
         command.args(["run", "--config"]).arg(&path).env("BELVEDERE_LOG", "debug");
-        // Where the messages wait: no two daemons may share it.
+        // What waits for the broker is this daemon's own.
         command.env("STATE_DIRECTORY", folder.path().join("state"));
         adjust(&mut command);
         Ok(Self { process: Process::spawn("belvedere", &mut command)?, _folder: folder })

@@ -63,6 +63,11 @@ impl MqttCounters {
         }
     }
 
+    /// A message from others was read and is not answered.
+    pub fn incoming_dropped(&self) {
+        count(&self.dropped_incoming);
+    }
+
     pub(super) fn spool_dropped(&self, dropped: Dropped) {
         self.dropped_events.fetch_add(dropped.events, Relaxed);
         self.dropped_snapshots.fetch_add(dropped.snapshots, Relaxed);
