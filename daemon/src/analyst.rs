@@ -87,6 +87,8 @@ pub struct Analyst {
     is_bundled: bool,
     form: PhraseForm,
     examiner: Examiner,
+    /// What the vision tower made of the newest picture.
+    newest: Option<ImageFeatures>,
 }
 
 impl Analyst {
@@ -127,6 +129,7 @@ impl Analyst {
             is_bundled: settings.path.is_none(),
             form: settings.phrases,
             examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
+            newest: None,
         })
     }
 
@@ -279,7 +282,42 @@ impl Analyst {
     ) -> Result<(ImageFeatures, f64), AnalysisError> {
         let view =
             Pixels { width: pixels.width as usize, height: pixels.height as usize, data: &pixels.data };
-        Ok(self.florence.encode_image(view, cancel)?)
+        let (features, ms) = self.florence.encode_image(view, cancel)?;
+        self.newest = Some(features.clone());
+        Ok((features, ms))
+    }
+
+    /// One more question about `picture`; it is encoded unless it `is_newest`, the last one that was.
+    ///
+    /// # Errors
+    /// The model's, and cancellation.
+    pub fn ask_again(
+        &mut self,
+        prompt: &Prompt,
+        picture: &ImageView<'_>,
+        is_newest: bool,
+        cancel: &CancelToken,
+    ) -> Result<(Found, TimingMs), AnalysisError> {
+        let mut timing = TimingMs::default();
+        let features = match self.newest.clone().filter(|_| is_newest) {
+            Some(features) => features,
+            None => {
+                let clock = Instant::now();
+                let pixels = self.preprocess(picture)?;
+                timing.preprocess = ms_since(clock);
+                let (features, vision) = self.encode(&pixels, cancel)?;
+                timing.vision = vision;
+                features
+            }
+        };
+        let generated = self.generate(&features, std::slice::from_ref(prompt), cancel)?;
+        let Generation { token_ids, log_probs, timing: times } =
+            generated.into_iter().next().ok_or(ModelError::Cancelled)?;
+        timing.encoder = times.encoder_ms;
+        timing.decode = times.prefill_ms + times.decode_ms;
+        let size = PictureSize::new(picture.width(), picture.height());
+        let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
+        Ok((Found { output: self.parse(prompt, answer, size)?, token_ids }, timing))
     }
 
     /// The text stages, prompt by prompt.

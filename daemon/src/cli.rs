@@ -263,6 +263,9 @@ pub struct Demo {
     /// Stop after so many results; those that do not come within --seconds are a failure.
     #[arg(long, value_name = "N")]
     pub results: Option<u64>,
+    /// Stop after so many alerts; those that do not come within --seconds are a failure.
+    #[arg(long, value_name = "N")]
+    pub alerts: Option<u64>,
 }
 
 /// A device by its name.

@@ -52,6 +52,11 @@ impl Process {
         })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends `signal`; an error once the process has ended and been waited for.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         pidfd_send_signal(&self.handle, signal).with_context(|| format!("signalling {}", self.name))

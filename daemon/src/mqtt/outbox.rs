@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 
 use super::counters::{MqttCounters, count};
 use super::options::MAX_PACKET_BYTES;
-use super::spool::{SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
+use super::spool::{NewMessage, SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
+use super::suspicion::MessageKey;
 
 /// At most this many results wait; one more drops the oldest.
 const MAX_RESULTS: usize = 1000;
@@ -128,22 +129,48 @@ impl Outbox {
         let payload = payload.into();
         if self.fits_packet(&topic, &payload) {
             self.lock().states.insert(topic.clone(), payload.clone());
-            self.spool.push(SpoolKind::State, topic, payload);
+            self.spool.push([NewMessage { kind: SpoolKind::State, topic, payload }]);
         }
     }
 
     /// Puts an alert event in: sent at least once, in order, not retained.
     pub fn push_event(&self, topic: String, payload: Vec<u8>) {
         if self.fits_packet(&topic, &payload) {
-            self.spool.push(SpoolKind::Event, topic, payload);
+            self.spool.push([NewMessage { kind: SpoolKind::Event, topic, payload }]);
         }
     }
 
     /// Puts a snapshot in: sent at least once, retained; a newer one of its topic replaces it.
     pub fn push_snapshot(&self, topic: String, payload: Vec<u8>) {
         if self.fits_packet(&topic, &payload) {
-            self.spool.push(SpoolKind::Snapshot, topic, payload);
+            self.spool.push([NewMessage { kind: SpoolKind::Snapshot, topic, payload }]);
         }
+    }
+
+    /// Puts everything in that belongs to one event, in this order: after a crash all of it is there, or
+    /// nothing. Kinds are as in [`Outbox::push_snapshot`], [`Outbox::push_event`], [`Outbox::keep_state`] and
+    /// [`Outbox::notes`]. A note about an event stands right behind it.
+    pub fn push_together(&self, messages: Vec<NewMessage>) {
+        let fitting =
+            messages.into_iter().filter(|message| self.fits_packet(&message.topic, &message.payload));
+        let fitting: Vec<NewMessage> = fitting.collect();
+        let mut queue = self.lock();
+        for state in fitting.iter().filter(|message| message.kind == SpoolKind::State) {
+            queue.states.insert(state.topic.clone(), state.payload.clone());
+        }
+        drop(queue);
+        self.spool.push(fitting);
+    }
+
+    /// What an earlier process wrote down for this one ([`SpoolKind::Note`]), by its name, and did not take
+    /// back by an empty note of that name.
+    pub fn notes(&self) -> &[(String, Vec<u8>)] {
+        self.spool.notes()
+    }
+
+    /// Whether what is accepted now would be lost with the process: there is no file, or the disk fails.
+    pub fn is_spool_in_memory_only(&self) -> bool {
+        self.spool.is_in_memory_only()
     }
 
     /// Waits until all that was put in and acknowledged so far is on the disk, or, while the disk fails, in
@@ -165,16 +192,31 @@ impl Outbox {
 
     /// Takes the next message to send; one of the spool only where the link has room for it.
     pub(super) fn take(&self, has_room_for_spooled: bool) -> Option<Message> {
+        let spooled = || if has_room_for_spooled { self.take_spooled() } else { None };
+        self.take_state(None).or_else(spooled).or_else(|| self.take_result())
+    }
+
+    /// Takes the next state to send that is not `except`.
+    pub(super) fn take_state(&self, except: Option<&str>) -> Option<Message> {
         let mut queue = self.lock();
-        while let Some(topic) = queue.changed.pop_front() {
+        loop {
+            let next = queue.changed.iter().position(|topic| Some(topic.as_str()) != except)?;
+            let topic = queue.changed.remove(next)?;
             if let Some(payload) = queue.states.get(&topic).cloned() {
                 return Some(Message { topic, payload, class: Class::State });
             }
         }
-        if has_room_for_spooled && let Some(message) = self.spool.take() {
-            let class = Class::Spooled { id: message.id, is_retained: message.kind.is_retained() };
-            return Some(Message { topic: message.topic, payload: message.payload, class });
-        }
+    }
+
+    /// Takes the next message of the spool.
+    pub(super) fn take_spooled(&self) -> Option<Message> {
+        let message = self.spool.take()?;
+        let class = Class::Spooled { id: message.id, is_retained: message.kind.is_retained() };
+        Some(Message { topic: message.topic, payload: message.payload, class })
+    }
+
+    fn take_result(&self) -> Option<Message> {
+        let mut queue = self.lock();
         let message = queue.results.pop_front()?;
         queue.result_bytes -= message.size();
         Some(message)
@@ -196,6 +238,13 @@ impl Outbox {
         self.spool.acknowledge(id);
     }
 
+    /// The state of `topic` is not said again, until it is set anew.
+    pub(super) fn forget_state(&self, topic: &str) {
+        let mut queue = self.lock();
+        queue.states.remove(topic);
+        queue.changed.retain(|changed| changed != topic);
+    }
+
     /// From now on everything in the spool is taken again that was not acknowledged.
     pub(super) fn rewind(&self) {
         self.spool.rewind();
@@ -206,8 +255,8 @@ impl Outbox {
         self.spool.is_drained()
     }
 
-    /// Marks every state as not sent; `last` goes out after all others.
-    pub(super) fn resend_states(&self, last: &str) {
+    /// Marks every state as not sent; `last` goes out after all others. Each connection does that by itself.
+    pub fn resend_states(&self, last: &str) {
         let mut queue = self.lock();
         let topics = queue.states.keys().filter(|topic| *topic != last);
         let mut changed: VecDeque<String> = topics.cloned().collect();
@@ -245,11 +294,12 @@ impl Outbox {
 }
 
 impl Message {
-    /// Its place in the spool, if it is the spool's.
-    pub(super) fn spool_id(&self) -> Option<SpoolId> {
+    /// What it is known by, where it is to be acknowledged.
+    pub(super) fn key(&self) -> Option<MessageKey> {
         match self.class {
-            Class::Spooled { id, .. } => Some(id),
-            Class::Result | Class::State => None,
+            Class::Spooled { id, .. } => Some(MessageKey::Spooled(id)),
+            Class::State => Some(MessageKey::State(self.topic.clone())),
+            Class::Result => None,
         }
     }
 

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use belvedere_pipelines::{CameraCounters, CameraHandle, CameraStatus, abandoned_pipelines};
+use belvedere_pipelines::{CameraCounters, abandoned_pipelines};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::alerting::Alerting;
+use super::camera_state::CameraState;
 use super::progress::{CameraProgress, Progress, ProgressValues};
+use super::switched_camera::SwitchedCamera;
 use crate::messages::{CameraStats, DroppedFrames, MqttStats, StatsMessage, to_json};
 use crate::mqtt::{MqttCounters, Outbox};
 use crate::process;
@@ -15,20 +18,26 @@ use crate::process;
 /// Where the numbers of a camera come from.
 pub(super) struct CameraSource {
     name: String,
-    status: watch::Receiver<CameraStatus>,
+    state: watch::Receiver<CameraState>,
     counters: Arc<CameraCounters>,
     progress: Arc<CameraProgress>,
+    alerting: Arc<Alerting>,
     /// The numbers of the last message.
     last: ProgressValues,
 }
 
 impl CameraSource {
-    pub(super) fn all(cameras: &[CameraHandle], progress: &Progress) -> Vec<CameraSource> {
-        let source = |camera: &CameraHandle| CameraSource {
-            name: camera.name().to_string(),
-            status: camera.status(),
+    pub(super) fn all(
+        cameras: &[SwitchedCamera],
+        progress: &Progress,
+        alerting: &Arc<Alerting>,
+    ) -> Vec<CameraSource> {
+        let source = |camera: &SwitchedCamera| CameraSource {
+            name: camera.name().to_owned(),
+            state: camera.state(),
             counters: Arc::clone(camera.counters()),
-            progress: progress.of(camera.name().as_str()).unwrap_or_default(),
+            progress: progress.of(camera.name()).unwrap_or_default(),
+            alerting: Arc::clone(alerting),
             last: ProgressValues::default(),
         };
         cameras.iter().map(source).collect()
@@ -41,16 +50,14 @@ impl CameraSource {
         let age_ms = now.age_ms_sum - self.last.age_ms_sum;
         self.last = now;
         CameraStats {
-            status: match *self.status.borrow() {
-                CameraStatus::Online => "online",
-                CameraStatus::Offline { .. } => "offline",
-            },
+            status: self.state.borrow().as_str(),
             analysed: now.analysed,
             analysed_fps: hundredths(analysed as f64 / elapsed.as_secs_f64()),
             results: now.results,
             mean_age_ms: age_ms.checked_div(analysed),
             decoded: pipeline.decoded,
-            dropped: DroppedFrames::new(pipeline, now.failed, now.cancelled),
+            dropped: DroppedFrames::new(pipeline, now),
+            alerts: self.alerting.counts(&self.name).into(),
             stream_errors: pipeline.errors,
             reconnects: pipeline.reconnects,
         }
@@ -65,7 +72,6 @@ pub(super) struct Stats {
     pub(super) outbox: Arc<Outbox>,
     pub(super) counters: Arc<MqttCounters>,
     pub(super) cameras: Vec<CameraSource>,
-    pub(super) disabled: Vec<String>,
 }
 
 impl Stats {
@@ -85,11 +91,8 @@ impl Stats {
     }
 
     fn message(&mut self, elapsed: Duration) -> StatsMessage {
-        let mut cameras: std::collections::BTreeMap<String, CameraStats> =
-            self.cameras.iter_mut().map(|camera| (camera.name.clone(), camera.stats(elapsed))).collect();
-        for name in &self.disabled {
-            cameras.insert(name.clone(), CameraStats::disabled());
-        }
+        let cameras = self.cameras.iter_mut().map(|camera| (camera.name.clone(), camera.stats(elapsed)));
+        let cameras = cameras.collect();
         StatsMessage {
             time: SystemTime::now(),
             version: env!("CARGO_PKG_VERSION"),
@@ -97,7 +100,11 @@ impl Stats {
             device: self.device.clone(),
             peak_memory_bytes: process::peak_memory_bytes().unwrap_or_default(),
             abandoned_pipelines: abandoned_pipelines() as u64,
-            mqtt: MqttStats { counts: self.counters.counts(), waiting: self.outbox.len() },
+            mqtt: MqttStats {
+                counts: self.counters.counts(),
+                waiting: self.outbox.len(),
+                spool_in_memory_only: self.outbox.is_spool_in_memory_only(),
+            },
             cameras,
         }
     }
