@@ -265,8 +265,9 @@ impl Analyst {
         prompt: &Prompt,
         answer: Answer<'_>,
         picture: PictureSize,
+        mode: ParseMode,
     ) -> Result<TaskOutput, AnalysisError> {
-        Ok(prompt.parse(&self.tokenizer, answer, picture, ParseMode::Default)?)
+        Ok(prompt.parse(&self.tokenizer, answer, picture, mode)?)
     }
 }
 

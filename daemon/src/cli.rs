@@ -46,7 +46,7 @@ pub enum Command {
     Check(ConfigFile),
     /// See it work: a test camera, a broker and a small model, all in this process.
     Demo(Demo),
-    /// Ask one question about still images.
+    /// Ask about still images.
     Infer(Box<Infer>),
     /// Inspect a checkpoint, or write its graphs.
     #[command(subcommand)]
@@ -122,8 +122,21 @@ pub enum OutputFormat {
 #[derive(Debug, Args)]
 pub struct Infer {
     /// The images: JPEG, PNG, WebP or BMP.
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "questions", value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
+
+    /// Ask the questions of a file instead; - is standard input.
+    ///
+    /// Each line is a JSON object: {"image": "a.jpg", "task": "caption"}, with "text" or "region":
+    /// [x1, y1, x2, y2] in pixels where the task takes one, or "prompt" instead of a task. Each is
+    /// answered as soon as it is read, with a JSON line that repeats it ("input" is its text). The image
+    /// is read and encoded once for all questions about it that follow one another.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["images", "task", "text", "region", "prompt", "annotate"]
+    )]
+    pub questions: Option<PathBuf>,
 
     /// Which model, and where it runs.
     #[command(flatten)]
@@ -160,9 +173,10 @@ pub struct Infer {
     #[arg(long)]
     pub reference: bool,
 
-    /// How results are written; json is one object per image on a line.
-    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
-    pub format: OutputFormat,
+    /// How results are written; json is one object per answer on a line [default: text; json for
+    /// --questions].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<OutputFormat>,
 
     /// Draw the regions into a copy of the image (PNG; only with one image).
     #[arg(long, value_name = "OUT.png")]

@@ -6,6 +6,7 @@ mod bad_images;
 mod demo;
 mod exported_graphs;
 mod meaning;
+mod questions;
 mod recovery;
 mod scene;
 mod secrets;
