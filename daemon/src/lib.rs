@@ -20,4 +20,5 @@ pub mod messages;
 pub mod mqtt;
 pub mod picture;
 pub mod process;
+pub mod snapshot;
 pub mod watch;

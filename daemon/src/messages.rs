@@ -7,7 +7,9 @@ use belvedere_models::{Region, Task};
 use belvedere_pipelines::CounterValues;
 use serde::{Serialize, Serializer};
 
+use crate::alerts::AlertCounts;
 use crate::mqtt::MqttCounts;
+use crate::watch::ProgressValues;
 
 /// A moment as RFC 3339 in UTC with milliseconds.
 pub fn rfc3339_ms(time: SystemTime) -> String {
@@ -132,6 +134,8 @@ pub struct MqttStats {
     pub counts: MqttCounts,
     /// Messages that wait.
     pub waiting: usize,
+    /// Whether alerts that are accepted now would be lost with the process: the disk fails, or there is no file.
+    pub spool_in_memory_only: bool,
 }
 
 /// Of one camera.
@@ -151,6 +155,8 @@ pub struct CameraStats {
     pub decoded: u64,
     /// Frames that were let go, by reason.
     pub dropped: DroppedFrames,
+    /// What became of its phrases.
+    pub alerts: AlertStats,
     /// Streams that failed.
     pub stream_errors: u64,
     /// Streams that were built again.
@@ -161,6 +167,24 @@ impl CameraStats {
     /// Of a camera that is not to be watched.
     pub fn disabled() -> CameraStats {
         CameraStats { status: "disabled", ..CameraStats::default() }
+    }
+}
+
+/// What became of a camera's phrases.
+#[derive(Debug, Default, Serialize)]
+pub struct AlertStats {
+    /// Alerts.
+    pub told: u64,
+    /// Times that a phrase was true and ceased to be within its cooldown, so that nobody was told.
+    pub held_back: u64,
+    /// Looks for a phrase whose answer did not count, because the camera was offline or switched off since.
+    pub ignored: u64,
+}
+
+impl From<AlertCounts> for AlertStats {
+    fn from(counts: AlertCounts) -> AlertStats {
+        let AlertCounts { told, held_back, ignored_sightings: ignored } = counts;
+        AlertStats { told, held_back, ignored }
     }
 }
 
@@ -177,17 +201,20 @@ pub struct DroppedFrames {
     pub failed: u64,
     /// The daemon was stopped while the model had them.
     pub cancelled: u64,
+    /// There was nothing to ask: no task, and no phrase whose schedule was open.
+    pub unwanted: u64,
 }
 
 impl DroppedFrames {
     /// From the counters of the pipeline and those of the model thread.
-    pub fn new(pipeline: CounterValues, failed: u64, cancelled: u64) -> DroppedFrames {
+    pub fn new(pipeline: CounterValues, model: ProgressValues) -> DroppedFrames {
         DroppedFrames {
             fps: pipeline.gated,
             superseded: pipeline.superseded,
             unreadable: pipeline.unreadable,
-            failed,
-            cancelled,
+            failed: model.failed,
+            cancelled: model.cancelled,
+            unwanted: model.unwanted,
         }
     }
 }

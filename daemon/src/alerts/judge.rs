@@ -42,7 +42,8 @@ pub(super) fn judge(settings: &AlertSettings, sighting: &Sighting) -> Option<Sho
             continue;
         };
         zones.extend(found);
-        regions.push(CountedRegion { index, score: region.score.clamp(0.0, 1.0), box_px: region.box_px });
+        let score = region.score.clamp(0.0, 1.0);
+        regions.push(CountedRegion { index, score, box_px: region.box_px, evidence: region.evidence });
     }
     regions.sort_by(|one, other| other.score.total_cmp(&one.score));
     regions.truncate(MAX_REGIONS);
@@ -79,7 +80,10 @@ mod tests {
             captured: Moment { monotonic: Duration::ZERO, wall: SystemTime::UNIX_EPOCH },
             width: 100,
             height: 100,
-            regions: regions.iter().map(|&(score, box_px)| SeenRegion { score, box_px }).collect(),
+            regions: regions
+                .iter()
+                .map(|&(score, box_px)| SeenRegion { score, box_px, evidence: None })
+                .collect(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
+use belvedere_models::Evidence;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::event::{AlertEvent, EndReason, EventKind};
 use super::topics;
@@ -78,6 +80,9 @@ pub struct MessageRegion {
     /// x1, y1, x2, y2 in pixels.
     #[serde(rename = "box")]
     pub box_px: [f32; 4],
+    /// What the score is made of, part by part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
 }
 
 impl AlertMessage {
@@ -94,6 +99,7 @@ impl AlertMessage {
             label: phrase.clone(),
             score: region.score,
             box_px: region.box_px,
+            evidence: region.evidence.as_ref().and_then(parts),
         });
         AlertMessage {
             event_type,
@@ -133,6 +139,11 @@ impl AlertMessage {
     }
 }
 
+/// Through text, so that a number has the digits that it is written with, and not those of a wider type.
+fn parts(evidence: &Evidence) -> Option<Value> {
+    serde_json::from_slice(&serde_json::to_vec(evidence).ok()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
@@ -151,7 +162,7 @@ mod tests {
         let mut rule = AlertRule::new("porch", phrase, AlertSettings::default(), fastrand::Rng::with_seed(1));
         let mut events = Vec::new();
         for frame_id in [1, 2] {
-            let regions = vec![SeenRegion { score: 0.93, box_px: [1.0, 2.5, 30.0, 40.0] }];
+            let regions = vec![SeenRegion { score: 0.93, box_px: [1.0, 2.5, 30.0, 40.0], evidence: None }];
             let sighting = Sighting { frame_id, captured: at(frame_id), width: 64, height: 48, regions };
             events.extend(rule.sighting(&sighting));
         }

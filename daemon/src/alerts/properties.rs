@@ -96,7 +96,7 @@ fn settings() -> impl Strategy<Value = AlertSettings> {
 fn region() -> impl Strategy<Value = SeenRegion> {
     let sane = (0.3f32..=1.0, prop::array::uniform4(0.0f32..640.0));
     let any = (any::<f32>(), prop::array::uniform4(any::<f32>()));
-    prop_oneof![4 => sane, 1 => any].prop_map(|(score, box_px)| SeenRegion { score, box_px })
+    prop_oneof![4 => sane, 1 => any].prop_map(|(score, box_px)| SeenRegion { score, box_px, evidence: None })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -276,7 +276,7 @@ proptest! {
         for (index, is_shown) in frames.iter().enumerate() {
             let monotonic = Duration::from_secs(index as u64);
             let captured = Moment { monotonic, wall: SystemTime::UNIX_EPOCH + monotonic };
-            let regions = is_shown.then_some(SeenRegion { score: 0.9, box_px: [0.0, 0.0, 9.0, 9.0] });
+            let regions = is_shown.then_some(SeenRegion { score: 0.9, box_px: [0.0, 0.0, 9.0, 9.0], evidence: None });
             let frame_id = index as u64;
             rule.sighting(&Sighting { frame_id, captured, width: 9, height: 9, regions: regions.into_iter().collect() });
             let in_a_row = frames[..=index].iter().rev().take_while(|shown| **shown).count();
@@ -306,7 +306,7 @@ proptest! {
             let is_shown = second == 0 || second > away_s;
             let monotonic = Duration::from_secs(second);
             let captured = Moment { monotonic, wall: SystemTime::UNIX_EPOCH + monotonic };
-            let regions = is_shown.then_some(SeenRegion { score: 0.9, box_px: [0.0, 0.0, 9.0, 9.0] });
+            let regions = is_shown.then_some(SeenRegion { score: 0.9, box_px: [0.0, 0.0, 9.0, 9.0], evidence: None });
             let sighting =
                 Sighting { frame_id: second, captured, width: 9, height: 9, regions: regions.into_iter().collect() };
             let events = rule.sighting(&sighting);

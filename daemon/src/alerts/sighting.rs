@@ -1,5 +1,7 @@
 //! What one analysed frame says about one phrase.
 
+use belvedere_models::Evidence;
+
 use super::Moment;
 
 /// What one analysed frame says about one phrase. A frame on which nothing was found is a sighting
@@ -18,13 +20,15 @@ pub struct Sighting {
     pub regions: Vec<SeenRegion>,
 }
 
-/// One thing that the model took for the phrase. Both values are untrusted.
+/// One thing that the model took for the phrase. All values are untrusted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SeenRegion {
     /// How sure it is that this is the phrase, from 0 to 1.
     pub score: f32,
     /// x1, y1, x2, y2 in pixels of the frame.
     pub box_px: [f32; 4],
+    /// What the score is made of, to be told; no rule looks at it.
+    pub evidence: Option<Evidence>,
 }
 
 /// A region that counts.
@@ -36,4 +40,6 @@ pub struct CountedRegion {
     pub score: f32,
     /// As it was seen; finite, but perhaps partly outside the frame.
     pub box_px: [f32; 4],
+    /// As it was seen.
+    pub evidence: Option<Evidence>,
 }

@@ -12,6 +12,11 @@ pub fn state(root: &str, subject: &Subject) -> String {
     format!("{root}/{}/alert/{}/state", subject.camera, subject.slug)
 }
 
+/// `ROOT/CAMERA/alert/SLUG/attributes`: the newest message of the phrase's events, JSON; retained.
+pub fn attributes(root: &str, subject: &Subject) -> String {
+    format!("{root}/{}/alert/{}/attributes", subject.camera, subject.slug)
+}
+
 /// `ROOT/CAMERA/alert/SLUG/snapshot`: JPEG; retained.
 pub fn snapshot(root: &str, subject: &Subject) -> String {
     format!("{root}/{}/alert/{}/snapshot", subject.camera, subject.slug)

@@ -73,6 +73,7 @@ fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, C
             enabled: true,
             source,
             tasks: TASKS.into_iter().map(task).collect(),
+            alerts: Vec::new(),
         }],
     })
 }

@@ -9,6 +9,7 @@ use belvedere_pipelines::{
 };
 use config::{Value, ValueKind};
 
+use super::alerts;
 use super::nearest::nearest;
 use super::reader::{Read, Reader};
 use super::settings::{CameraSettings, CameraTask};
@@ -69,7 +70,9 @@ fn read(table: &Reader<'_>) -> Read<CameraSettings> {
     let url = url(table);
     let credentials = credentials(table);
     let fps = fps(table);
-    let tasks = tasks(table);
+    let zones = alerts::zones(table);
+    let alerts = alerts::alerts(table, zones.as_ref(), fps);
+    let tasks = tasks(table, alerts.as_ref().is_none_or(|alerts| !alerts.is_empty()));
     let transport = table.one_of(
         "transport",
         &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)],
@@ -93,7 +96,8 @@ fn read(table: &Reader<'_>) -> Read<CameraSettings> {
         table.blame("", error);
         return None;
     }
-    Some(CameraSettings { name: name.to_string(), enabled: enabled?, source, tasks: tasks? })
+    zones?;
+    Some(CameraSettings { name: name.to_string(), enabled: enabled?, source, tasks: tasks?, alerts: alerts? })
 }
 
 fn name(table: &Reader<'_>) -> Read<CameraName> {
@@ -188,11 +192,15 @@ fn timeouts(table: &Reader<'_>) -> Read<Timeouts> {
     })
 }
 
-fn tasks(table: &Reader<'_>) -> Read<Vec<CameraTask>> {
+fn tasks(table: &Reader<'_>, has_alerts: bool) -> Read<Vec<CameraTask>> {
     let list = match table.get("tasks").map(|value| &value.kind) {
         Some(ValueKind::Array(list)) if !list.is_empty() => list,
+        None | Some(ValueKind::Array(_)) if has_alerts => return Some(Vec::new()),
         None | Some(ValueKind::Array(_)) => {
-            table.blame("tasks", "there is no task; write tasks = [\"caption\"]");
+            table.blame(
+                "tasks",
+                "there is no task and no alert; write tasks = [\"caption\"] or [[camera.alert]]",
+            );
             return None;
         }
         Some(other) => {

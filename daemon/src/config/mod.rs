@@ -4,6 +4,7 @@
 //! one after another, so that a camera can live in a file of its own. Everything is read before
 //! anything is reported: [`load`] returns all problems at once, each with its file, line and key.
 
+mod alerts;
 mod camera;
 mod layers;
 mod model;
@@ -16,7 +17,7 @@ mod settings;
 
 pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
-pub use settings::{Broker, CameraSettings, CameraTask, ModelSettings, MqttSettings, Settings};
+pub use settings::{Broker, CameraAlert, CameraSettings, CameraTask, ModelSettings, MqttSettings, Settings};
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -111,6 +111,62 @@ impl<'a> Reader<'a> {
         result
     }
 
+    /// Reads a list of tables, `[[key]]`; an empty one where it is absent.
+    pub(super) fn tables<T>(
+        &self,
+        key: &'static str,
+        read: impl FnMut(&Reader<'_>) -> Read<T>,
+    ) -> Read<Vec<T>> {
+        self.tables_in_places(key, read)?.into_iter().collect()
+    }
+
+    /// The same, with `None` in the place of each table that has a mistake.
+    pub(super) fn tables_in_places<T>(
+        &self,
+        key: &'static str,
+        mut read: impl FnMut(&Reader<'_>) -> Read<T>,
+    ) -> Read<Vec<Read<T>>> {
+        let list = match self.get(key).map(|value| &value.kind) {
+            None => return Some(Vec::new()),
+            Some(ValueKind::Array(list)) => list,
+            Some(other) => {
+                self.wrong_type(key, &format!("a list of tables, [[{}]]", self.path_of(key)), other);
+                return None;
+            }
+        };
+        let tables = list.iter().enumerate().map(|(index, value)| {
+            let place = format!("{key}[{index}]");
+            match &value.kind {
+                ValueKind::Table(table) => self.read_table(self.path_of(&place), table, &mut read),
+                other => {
+                    self.wrong_type(&place, "a table", other);
+                    None
+                }
+            }
+        });
+        Some(tables.collect())
+    }
+
+    /// A list of strings; an empty one where it is absent.
+    pub(super) fn strings(&self, key: &'static str) -> Read<Vec<&'a str>> {
+        let list = match self.get(key).map(|value| &value.kind) {
+            None => return Some(Vec::new()),
+            Some(ValueKind::Array(list)) => list,
+            Some(other) => {
+                self.wrong_type(key, "a list of strings", other);
+                return None;
+            }
+        };
+        let strings = list.iter().enumerate().map(|(index, value)| match &value.kind {
+            ValueKind::String(text) => Some(text.as_str()),
+            other => {
+                self.wrong_type(&format!("{key}[{index}]"), "a string", other);
+                None
+            }
+        });
+        strings.collect::<Vec<_>>().into_iter().collect()
+    }
+
     /// Reports every key that nothing has asked for.
     pub(super) fn refuse_unknown_keys(&self) {
         let known = self.known.borrow();

@@ -8,6 +8,8 @@ use belvedere_models::{Device, Precision, Task};
 use belvedere_pipelines::SourceSpec;
 
 use super::Secret;
+use crate::alerts::{AlertSettings, Phrase};
+use crate::snapshot::SnapshotStyle;
 
 /// A configuration without a mistake. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -91,8 +93,22 @@ pub struct CameraSettings {
     pub enabled: bool,
     /// Where its frames come from, and how.
     pub source: SourceSpec,
-    /// `tasks`: what is asked of each frame; at least one; none twice, unless with another text.
+    /// `tasks`: what is asked of each frame; none twice, unless with another text. At least one where there
+    /// is no alert.
     pub tasks: Vec<CameraTask>,
+    /// `[[camera.alert]]`: what it is watched for; no two with the same slug.
+    pub alerts: Vec<CameraAlert>,
+}
+
+/// One `[[camera.alert]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraAlert {
+    /// `phrase`
+    pub phrase: Phrase,
+    /// When it counts; with the camera's zones.
+    pub rule: AlertSettings,
+    /// `snapshot_boxes`, `snapshot_quality`, `snapshot_longest_side`
+    pub snapshot: SnapshotStyle,
 }
 
 /// One thing asked of each frame of a camera.

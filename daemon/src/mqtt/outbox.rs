@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::counters::{MqttCounters, count};
 use super::options::MAX_PACKET_BYTES;
-use super::spool::{SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
+use super::spool::{NewMessage, SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
 
 /// At most this many results wait; one more drops the oldest.
 const MAX_RESULTS: usize = 1000;
@@ -128,22 +128,48 @@ impl Outbox {
         let payload = payload.into();
         if self.fits_packet(&topic, &payload) {
             self.lock().states.insert(topic.clone(), payload.clone());
-            self.spool.push(SpoolKind::State, topic, payload);
+            self.spool.push([NewMessage { kind: SpoolKind::State, topic, payload }]);
         }
     }
 
     /// Puts an alert event in: sent at least once, in order, not retained.
     pub fn push_event(&self, topic: String, payload: Vec<u8>) {
         if self.fits_packet(&topic, &payload) {
-            self.spool.push(SpoolKind::Event, topic, payload);
+            self.spool.push([NewMessage { kind: SpoolKind::Event, topic, payload }]);
         }
     }
 
     /// Puts a snapshot in: sent at least once, retained; a newer one of its topic replaces it.
     pub fn push_snapshot(&self, topic: String, payload: Vec<u8>) {
         if self.fits_packet(&topic, &payload) {
-            self.spool.push(SpoolKind::Snapshot, topic, payload);
+            self.spool.push([NewMessage { kind: SpoolKind::Snapshot, topic, payload }]);
         }
+    }
+
+    /// Puts everything in that belongs to one event, in this order: after a crash all of it is there, or
+    /// nothing. Kinds are as in [`Outbox::push_snapshot`], [`Outbox::push_event`], [`Outbox::keep_state`] and
+    /// [`Outbox::notes`]. A note about an event stands right behind it.
+    pub fn push_together(&self, messages: Vec<NewMessage>) {
+        let fitting =
+            messages.into_iter().filter(|message| self.fits_packet(&message.topic, &message.payload));
+        let fitting: Vec<NewMessage> = fitting.collect();
+        let mut queue = self.lock();
+        for state in fitting.iter().filter(|message| message.kind == SpoolKind::State) {
+            queue.states.insert(state.topic.clone(), state.payload.clone());
+        }
+        drop(queue);
+        self.spool.push(fitting);
+    }
+
+    /// What an earlier process wrote down for this one ([`SpoolKind::Note`]), by its name, and did not take
+    /// back by an empty note of that name.
+    pub fn notes(&self) -> &[(String, Vec<u8>)] {
+        self.spool.notes()
+    }
+
+    /// Whether what is accepted now would be lost with the process: there is no file, or the disk fails.
+    pub fn is_spool_in_memory_only(&self) -> bool {
+        self.spool.is_in_memory_only()
     }
 
     /// Waits until all that was put in and acknowledged so far is on the disk, or, while the disk fails, in

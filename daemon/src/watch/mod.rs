@@ -1,5 +1,6 @@
 //! `belvedere run`: cameras, model and broker put together, watched over, and taken apart.
 
+mod alerting;
 mod model_thread;
 mod progress;
 mod signals;
@@ -14,6 +15,7 @@ use belvedere_models::CancelToken;
 use belvedere_pipelines::{Camera, CameraHandle, CameraStatus, FailureKind, PipelineError, Scheduler};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::analyst::{AnalysisError, Analyst};
 use crate::broker::{BrokerError, EmbeddedBroker};
@@ -22,8 +24,9 @@ use crate::config::{Broker, Settings};
 use crate::mqtt::spool::SpoolError;
 use crate::mqtt::{Link, LinkOptions, MqttCounters, MqttError, Outbox, topics};
 
+use alerting::Alerting;
 use model_thread::{ModelThread, Questions};
-pub use progress::{CameraProgress, Progress};
+pub use progress::{CameraProgress, Progress, ProgressValues};
 pub use signals::Signals;
 
 /// From the signal on, the frame in hand has this long to be cancelled before `offline` is said.
@@ -49,6 +52,17 @@ pub enum WatchError {
         camera: String,
         /// The task.
         task: &'static str,
+        /// Why.
+        #[source]
+        reason: Box<AnalysisError>,
+    },
+    /// A phrase cannot be looked for by this model.
+    #[error("camera {camera}: the phrase {phrase:?}: {reason}")]
+    Phrase {
+        /// The camera.
+        camera: String,
+        /// The phrase.
+        phrase: String,
         /// Why.
         #[source]
         reason: Box<AnalysisError>,
@@ -89,6 +103,7 @@ pub struct Watch {
     device: String,
     topic: String,
     outbox: Arc<Outbox>,
+    alerting: Arc<Alerting>,
     link: Link,
     cameras: Vec<CameraHandle>,
     disabled: Vec<String>,
@@ -116,6 +131,8 @@ impl Watch {
             outbox.set_state(topics::status(&topic, &camera.name), status);
         }
         outbox.set_state(topics::available(&topic), "online");
+        let alerting = Arc::new(Alerting::new(&settings.cameras, &topic, Arc::clone(&outbox)));
+        alerting.begin();
         let options = LinkOptions::new(&settings.mqtt, embedded)?;
         let link = Link::spawn(options, Arc::clone(&outbox), Arc::clone(&counters));
 
@@ -137,10 +154,17 @@ impl Watch {
         }
         let scheduler = Scheduler::new();
         let cancel = CancelToken::new();
-        let model =
-            ModelThread::spawn(analyst, scheduler.clone(), questions, Arc::clone(&outbox), cancel.clone())?;
+        let model = ModelThread::spawn(
+            analyst,
+            scheduler.clone(),
+            questions,
+            Arc::clone(&alerting),
+            Arc::clone(&outbox),
+            cancel.clone(),
+        )?;
 
         let mut tasks = JoinSet::new();
+        tasks.spawn(tick_alerts(Arc::clone(&alerting)));
         let mut cameras = Vec::new();
         for camera in settings.cameras.iter().filter(|camera| camera.enabled) {
             let handle = Camera::spawn(camera.source.clone(), &scheduler)?;
@@ -148,6 +172,7 @@ impl Watch {
                 camera.name.clone(),
                 topics::status(&topic, &camera.name),
                 handle.status(),
+                Arc::clone(&alerting),
                 Arc::clone(&outbox),
             );
             tasks.spawn(publishing);
@@ -161,11 +186,23 @@ impl Watch {
             topic: topics::stats(&topic),
             outbox: Arc::clone(&outbox),
             counters,
-            cameras: stats::CameraSource::all(&cameras, &progress),
+            cameras: stats::CameraSource::all(&cameras, &progress, &alerting),
             disabled: disabled.clone(),
         };
         tasks.spawn(stats.publish_every(settings.mqtt.stats_interval));
-        Ok(Watch { device, topic, outbox, link, cameras, disabled, tasks, scheduler, cancel, model })
+        Ok(Watch {
+            device,
+            topic,
+            outbox,
+            alerting,
+            link,
+            cameras,
+            disabled,
+            tasks,
+            scheduler,
+            cancel,
+            model,
+        })
     }
 
     /// What runs the model, in one line.
@@ -191,6 +228,8 @@ impl Watch {
     pub async fn stop(mut self) {
         self.cancel.cancel();
         self.scheduler.shut_down();
+        // Before the cameras go: that they do is not why the alerts end.
+        self.alerting.stop();
         let cameras: Vec<String> = self.cameras.iter().map(|camera| camera.name().to_string()).collect();
         let mut stopping = JoinSet::new();
         for camera in self.cameras.drain(..) {
@@ -230,11 +269,22 @@ fn embedded_broker(settings: &Settings) -> Result<Option<SocketAddr>, WatchError
     }
 }
 
+/// Tells the alerts of the time that passes, for ever: they end whether frames come or not.
+async fn tick_alerts(alerting: Arc<Alerting>) {
+    let mut ticks = tokio::time::interval(alerting::TICK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        alerting.tick();
+    }
+}
+
 /// Publishes and logs a camera's status, at the start and at each change, until its supervision ends.
 async fn publish_status(
     camera: String,
     topic: String,
     mut status: watch::Receiver<CameraStatus>,
+    alerting: Arc<Alerting>,
     outbox: Arc<Outbox>,
 ) {
     let mut last_logged = None;
@@ -252,6 +302,7 @@ async fn publish_status(
                 if !expected && last_logged.as_ref() != Some(&now) {
                     tracing::warn!(camera, %reason, "camera offline");
                 }
+                alerting.camera_offline(&camera, &reason.to_string());
                 outbox.set_state(topic.clone(), "offline");
             }
         }

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use belvedere_models::{CancelToken, ParseMode, Prompt, Task, TaskInput};
+use belvedere_models::{CancelToken, ParseMode, Prompt, Task, TaskInput, WatchedPhrase};
 use belvedere_pipelines::{Frame, Scheduler};
 use tokio::sync::watch;
 
 use super::WatchError;
+use super::alerting::Alerting;
 use super::progress::CameraProgress;
 use crate::analyst::{AnalysisError, Analyst};
 use crate::config::CameraSettings;
@@ -29,6 +30,8 @@ pub(super) struct Questions {
     prompts: Vec<Prompt>,
     /// What each prompt asks and where its answer goes.
     answers: Vec<Asked>,
+    /// What the frame is searched for, in the order of the camera's alerts.
+    phrases: Vec<WatchedPhrase>,
     progress: Arc<CameraProgress>,
 }
 
@@ -39,7 +42,8 @@ impl Questions {
         camera: &CameraSettings,
         progress: Arc<CameraProgress>,
     ) -> Result<Questions, WatchError> {
-        let mut questions = Questions { prompts: Vec::new(), answers: Vec::new(), progress };
+        let mut questions =
+            Questions { prompts: Vec::new(), answers: Vec::new(), phrases: Vec::new(), progress };
         for asked in &camera.tasks {
             let task = asked.task;
             let input = asked.text.clone().map_or(TaskInput::Nothing, TaskInput::Text);
@@ -54,6 +58,15 @@ impl Questions {
                 input: asked.text.clone(),
                 topic: topics::result(root, &camera.name, task.name()),
             });
+        }
+        for alert in &camera.alerts {
+            let phrase =
+                analyst.watched_phrase(alert.phrase.as_str()).map_err(|reason| WatchError::Phrase {
+                    camera: camera.name.clone(),
+                    phrase: alert.phrase.to_string(),
+                    reason: Box::new(reason),
+                })?;
+            questions.phrases.push(phrase);
         }
         Ok(questions)
     }
@@ -71,11 +84,12 @@ impl ModelThread {
         analyst: Analyst,
         scheduler: Scheduler,
         questions: BTreeMap<String, Questions>,
+        alerting: Arc<Alerting>,
         outbox: Arc<Outbox>,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
-        let mut work = Work { analyst, questions, outbox, cancel };
+        let mut work = Work { analyst, questions, alerting, outbox, cancel };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
             while let Some(frame) = scheduler.next() {
                 work.analyse(&frame);
@@ -95,6 +109,7 @@ impl ModelThread {
 struct Work {
     analyst: Analyst,
     questions: BTreeMap<String, Questions>,
+    alerting: Arc<Alerting>,
     outbox: Arc<Outbox>,
     cancel: CancelToken,
 }
@@ -107,18 +122,23 @@ impl Work {
             return;
         };
         tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
-        let analysed = match frame.view() {
-            Ok(picture) => {
-                let mode = ParseMode::Default;
-                self.analyst.analyse(&picture, &questions.prompts, &[], mode, &self.cancel)
-            }
+        let picture = match frame.view() {
+            Ok(picture) => picture,
             Err(error) => {
                 tracing::warn!(%error, "frame cannot be read");
                 questions.progress.failed();
                 return;
             }
         };
-        let analysis = match analysed {
+        let wanted = self.alerting.wanted(frame);
+        if questions.prompts.is_empty() && wanted.is_empty() {
+            questions.progress.unwanted();
+            return;
+        }
+        let phrases: Vec<&WatchedPhrase> =
+            wanted.iter().filter_map(|place| questions.phrases.get(*place)).collect();
+        let (prompts, mode) = (&questions.prompts, ParseMode::Default);
+        let analysis = match self.analyst.analyse(&picture, prompts, &phrases, mode, &self.cancel) {
             Ok(analysis) => analysis,
             Err(error) if error.is_cancelled() => {
                 questions.progress.cancelled();
@@ -131,6 +151,7 @@ impl Work {
             }
         };
         let age = frame.received.elapsed();
+        self.alerting.analysed(frame, &picture, &wanted, &analysis.phrases);
         for (found, asked) in analysis.answers.iter().zip(&questions.answers) {
             let message = ResultMessage {
                 camera: frame.camera.as_str(),

@@ -13,6 +13,7 @@ pub struct CameraProgress {
     age_ms_sum: AtomicU64,
     failed: AtomicU64,
     cancelled: AtomicU64,
+    unwanted: AtomicU64,
 }
 
 /// [`CameraProgress`] at one moment.
@@ -28,6 +29,8 @@ pub struct ProgressValues {
     pub failed: u64,
     /// Frames that the end of the daemon cut off.
     pub cancelled: u64,
+    /// Frames of which there was nothing to ask.
+    pub unwanted: u64,
 }
 
 impl CameraProgress {
@@ -46,6 +49,10 @@ impl CameraProgress {
         self.cancelled.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn unwanted(&self) {
+        self.unwanted.fetch_add(1, Relaxed);
+    }
+
     /// The numbers now.
     pub fn values(&self) -> ProgressValues {
         ProgressValues {
@@ -54,6 +61,7 @@ impl CameraProgress {
             age_ms_sum: self.age_ms_sum.load(Relaxed),
             failed: self.failed.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),
+            unwanted: self.unwanted.load(Relaxed),
         }
     }
 }

@@ -7,6 +7,7 @@ use belvedere_pipelines::{CameraCounters, CameraHandle, CameraStatus, abandoned_
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::alerting::Alerting;
 use super::progress::{CameraProgress, Progress, ProgressValues};
 use crate::messages::{CameraStats, DroppedFrames, MqttStats, StatsMessage, to_json};
 use crate::mqtt::{MqttCounters, Outbox};
@@ -18,17 +19,23 @@ pub(super) struct CameraSource {
     status: watch::Receiver<CameraStatus>,
     counters: Arc<CameraCounters>,
     progress: Arc<CameraProgress>,
+    alerting: Arc<Alerting>,
     /// The numbers of the last message.
     last: ProgressValues,
 }
 
 impl CameraSource {
-    pub(super) fn all(cameras: &[CameraHandle], progress: &Progress) -> Vec<CameraSource> {
+    pub(super) fn all(
+        cameras: &[CameraHandle],
+        progress: &Progress,
+        alerting: &Arc<Alerting>,
+    ) -> Vec<CameraSource> {
         let source = |camera: &CameraHandle| CameraSource {
             name: camera.name().to_string(),
             status: camera.status(),
             counters: Arc::clone(camera.counters()),
             progress: progress.of(camera.name().as_str()).unwrap_or_default(),
+            alerting: Arc::clone(alerting),
             last: ProgressValues::default(),
         };
         cameras.iter().map(source).collect()
@@ -50,7 +57,8 @@ impl CameraSource {
             results: now.results,
             mean_age_ms: age_ms.checked_div(analysed),
             decoded: pipeline.decoded,
-            dropped: DroppedFrames::new(pipeline, now.failed, now.cancelled),
+            dropped: DroppedFrames::new(pipeline, now),
+            alerts: self.alerting.counts(&self.name).into(),
             stream_errors: pipeline.errors,
             reconnects: pipeline.reconnects,
         }
@@ -97,7 +105,11 @@ impl Stats {
             device: self.device.clone(),
             peak_memory_bytes: process::peak_memory_bytes().unwrap_or_default(),
             abandoned_pipelines: abandoned_pipelines() as u64,
-            mqtt: MqttStats { counts: self.counters.counts(), waiting: self.outbox.len() },
+            mqtt: MqttStats {
+                counts: self.counters.counts(),
+                waiting: self.outbox.len(),
+                spool_in_memory_only: self.outbox.is_spool_in_memory_only(),
+            },
             cameras,
         }
     }

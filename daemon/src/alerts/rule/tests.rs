@@ -51,7 +51,10 @@ impl Story {
             captured: at(s),
             width: 100,
             height: 100,
-            regions: regions.iter().map(|&(score, box_px)| SeenRegion { score, box_px }).collect(),
+            regions: regions
+                .iter()
+                .map(|&(score, box_px)| SeenRegion { score, box_px, evidence: None })
+                .collect(),
         })
     }
 

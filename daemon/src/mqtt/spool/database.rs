@@ -23,6 +23,8 @@ pub struct Spool {
     held: Held,
     next_id: SpoolId,
     dropped: Dropped,
+    /// Whether an empty note stays, to be moved to where the note is that it takes away.
+    keeps_empty_notes: bool,
 }
 
 /// How much is in the database.
@@ -100,6 +102,29 @@ impl Spool {
         self.write([id].iter(), &[])
     }
 
+    /// The notes, in the order in which they were written.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn notes(&self) -> Result<Vec<SpooledMessage>, SpoolError> {
+        let read = || -> rusqlite::Result<Vec<SpooledMessage>> {
+            let sql = "SELECT id, kind, topic, payload FROM message WHERE kind = 3 ORDER BY id";
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let mut notes = Vec::new();
+            while let Some(row) = rows.next()? {
+                notes.push(read_message(row)?);
+            }
+            Ok(notes)
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// From now on an empty note stays, for [`Spool::notes`] to tell that it takes another away.
+    pub(super) fn keep_empty_notes(&mut self) {
+        self.keeps_empty_notes = true;
+    }
+
     /// How many messages wait.
     pub fn len(&self) -> u64 {
         self.held.messages
@@ -135,7 +160,7 @@ impl Spool {
         let read = || -> rusqlite::Result<Vec<SpooledMessage>> {
             let mut statement = self
                 .connection
-                .prepare("SELECT id, kind, topic, payload FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+                .prepare("SELECT id, kind, topic, payload FROM message WHERE id > ?1 AND kind <> 3 ORDER BY id LIMIT ?2")?;
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             let mut rows = statement.query(params![after.map_or(i64::MIN, |id| id.0), count])?;
             let mut messages = Vec::new();
@@ -160,12 +185,17 @@ impl Spool {
         new: &[SpooledMessage],
     ) -> Result<(), SpoolError> {
         let (mut held, mut dropped, limits) = (self.held, Dropped::default(), self.limits);
+        let keeps_empty_notes = self.keeps_empty_notes;
         let commit = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
             for id in acknowledged {
                 held.delete(&transaction, "id = ?1", &[&id.0])?;
             }
             for message in new {
+                if message.kind == SpoolKind::Note {
+                    write_note(&transaction, message, keeps_empty_notes)?;
+                    continue;
+                }
                 if message.size() > limits.bytes {
                     dropped.add(message.kind);
                     continue;
@@ -173,7 +203,7 @@ impl Spool {
                 held.insert(&transaction, message)?;
             }
             while held.messages > limits.messages || held.bytes > limits.bytes {
-                let least = "id = (SELECT id FROM message ORDER BY kind, id LIMIT 1)";
+                let least = "id = (SELECT id FROM message WHERE kind <> 3 ORDER BY kind, id LIMIT 1)";
                 match held.delete(&transaction, least, &[])? {
                     Some(kind) => dropped.add(kind),
                     None => break,
@@ -211,13 +241,17 @@ impl Spool {
     fn with(mut connection: Connection, path: PathBuf, limits: SpoolLimits) -> Result<Spool, SpoolError> {
         schema::create(&mut connection, &path)?;
         let (messages, bytes, last): (i64, i64, i64) = connection
-            .query_row("SELECT count(*), ifnull(sum(size), 0), ifnull(max(id), 0) FROM message", [], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
+            .query_row(
+                "SELECT count(*) FILTER (WHERE kind <> 3), ifnull(sum(size) FILTER (WHERE kind <> 3), 0), \
+                 ifnull(max(id), 0) FROM message",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
             .map_err(|source| SpoolError::new(path.clone(), source))?;
         let held = Held { messages: messages.unsigned_abs(), bytes: bytes.unsigned_abs() };
         let next_id = SpoolId(last).next();
-        Ok(Spool { connection, path, limits, held, next_id, dropped: Dropped::default() })
+        let dropped = Dropped::default();
+        Ok(Spool { connection, path, limits, held, next_id, dropped, keeps_empty_notes: false })
     }
 
     fn error(&self, source: rusqlite::Error) -> SpoolError {
@@ -247,19 +281,39 @@ impl Held {
 
     /// Inserts a message in the place of the older one that it makes void, if there is one.
     fn insert(&mut self, transaction: &Transaction<'_>, message: &SpooledMessage) -> rusqlite::Result<()> {
-        let SpooledMessage { id, kind, topic, payload } = message;
-        if kind.is_retained() {
-            self.delete(transaction, "topic = ?1 AND kind <> 1", &[topic])?;
+        let SpooledMessage { kind, topic, payload, .. } = message;
+        if kind.is_replaced() {
+            self.delete(transaction, "topic = ?1 AND kind IN (0, 2)", &[topic])?;
         }
         let size = size(topic, payload);
-        transaction.execute(
-            "INSERT INTO message (id, kind, topic, size, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id.0, *kind as i64, topic, i64::try_from(size).unwrap_or(i64::MAX), payload],
-        )?;
+        insert_row(transaction, message)?;
         self.messages += 1;
         self.bytes += size;
         Ok(())
     }
+}
+
+/// Puts a note in the place of the older one of its name.
+fn write_note(
+    transaction: &Transaction<'_>,
+    note: &SpooledMessage,
+    keeps_empty_notes: bool,
+) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM message WHERE topic = ?1 AND kind = 3", params![note.topic])?;
+    if !note.payload.is_empty() || keeps_empty_notes {
+        insert_row(transaction, note)?;
+    }
+    Ok(())
+}
+
+fn insert_row(transaction: &Transaction<'_>, message: &SpooledMessage) -> rusqlite::Result<()> {
+    let SpooledMessage { id, kind, topic, payload } = message;
+    let size = i64::try_from(message.size()).unwrap_or(i64::MAX);
+    transaction.execute(
+        "INSERT INTO message (id, kind, topic, size, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id.0, *kind as i64, topic, size, payload],
+    )?;
+    Ok(())
 }
 
 fn read_message(row: &Row<'_>) -> rusqlite::Result<SpooledMessage> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::database::Spool;
 use super::error::SpoolError;
 use super::limits::{Dropped, SpoolLimits};
-use super::message::{SpoolId, SpoolKind, SpooledMessage};
+use super::message::{NewMessage, SpoolId, SpooledMessage};
 
 /// A disk that fails is tried again after so long.
 const RETRY: Duration = Duration::from_secs(5);
@@ -17,14 +17,6 @@ const MEMORY_LIMITS: SpoolLimits = SpoolLimits { messages: 2000, bytes: 64 << 20
 /// Places from here on are those of messages that came before the disk could be read for the first time.
 /// They get others when they move to the disk: what the disk holds comes before them.
 const PROVISIONAL: SpoolId = SpoolId(1 << 62);
-
-/// A message that has no place yet.
-#[derive(Debug)]
-pub(super) struct NewMessage {
-    pub(super) kind: SpoolKind,
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
-}
 
 /// A spool in a file, and one in memory for as long as the file cannot be written. What is in memory is
 /// newer than all that is on disk, and moves there when there is room again. Trouble is logged when it
@@ -77,6 +69,8 @@ impl FallbackSpool {
         let opened = Spool::open(&path, limits);
         let mut spool = FallbackSpool::in_memory(MEMORY_LIMITS)?;
         spool.place = Some((path, limits));
+        // They are to reach the disk, where the notes may be that they take away.
+        spool.memory.keep_empty_notes();
         spool.begin(opened, now)?;
         Ok(spool)
     }
@@ -155,6 +149,15 @@ impl FallbackSpool {
         messages
     }
 
+    /// The notes of the daemon's earlier life; none where the disk fails, and then the next life finds them.
+    pub(super) fn notes(&self) -> Vec<(String, Vec<u8>)> {
+        let notes = self.disk.as_ref().map_or(Ok(Vec::new()), Spool::notes);
+        if let Err(error) = &notes {
+            tracing::error!(%error, "what the last run left open is not known");
+        }
+        notes.unwrap_or_default().into_iter().map(|note| (note.topic, note.payload)).collect()
+    }
+
     /// When the disk is to be tried again; `None` while there is no trouble.
     pub(super) fn next_try(&self) -> Option<Instant> {
         self.trouble.as_ref().map(|trouble| trouble.next_try)
@@ -223,6 +226,9 @@ impl FallbackSpool {
         disk.write(self.acknowledged.iter(), &[])?;
         self.acknowledged.clear();
         let mut moving = self.memory.next_after(None, usize::MAX)?;
+        let messages = moving.len() as u64;
+        moving.extend(self.memory.notes()?);
+        moving.sort_by_key(|message| message.id);
         let in_memory: Vec<SpoolId> = moving.iter().map(|message| message.id).collect();
         let mut next_id = self.next_id;
         if next_id >= PROVISIONAL {
@@ -235,7 +241,7 @@ impl FallbackSpool {
         disk.write([].iter(), &moving)?;
         self.next_id = next_id;
         self.memory.write(in_memory.iter(), &[])?;
-        Ok(moving.len() as u64)
+        Ok(messages)
     }
 
     /// The disk fails; messages from `memory_from` on will be in memory.
@@ -275,6 +281,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::mqtt::spool::SpoolKind;
 
     const LIMITS: SpoolLimits = SpoolLimits { messages: 1000, bytes: 64 << 20 };
 

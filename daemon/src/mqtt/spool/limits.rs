@@ -37,6 +37,8 @@ impl Dropped {
             SpoolKind::Snapshot => self.snapshots += 1,
             SpoolKind::Event => self.events += 1,
             SpoolKind::State => self.states += 1,
+            // Never dropped.
+            SpoolKind::Note => {}
         }
     }
 

@@ -22,19 +22,38 @@ pub enum SpoolKind {
     Event = 1,
     /// A retained state: a newer one of its topic replaces it. There are few, and they go last.
     State = 2,
+    /// A note of the daemon to its next life, never sent: a newer one of its topic, which is a name and
+    /// no topic, replaces it, and an empty one takes it away. It counts against no bound.
+    Note = 3,
 }
 
 impl SpoolKind {
     /// Whether the broker is to retain it. Of what is retained only the newest of a topic matters.
     pub fn is_retained(self) -> bool {
+        matches!(self, SpoolKind::Snapshot | SpoolKind::State)
+    }
+
+    /// Whether of several with one topic only the newest matters.
+    pub(super) fn is_replaced(self) -> bool {
         self != SpoolKind::Event
     }
 
     pub(super) fn from_number(number: i64) -> Option<SpoolKind> {
-        [SpoolKind::Snapshot, SpoolKind::Event, SpoolKind::State]
+        [SpoolKind::Snapshot, SpoolKind::Event, SpoolKind::State, SpoolKind::Note]
             .into_iter()
             .find(|kind| *kind as i64 == number)
     }
+}
+
+/// A message that has no place yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// How it is kept.
+    pub kind: SpoolKind,
+    /// The whole topic; of a note, its name.
+    pub topic: String,
+    /// Text, JSON or a picture.
+    pub payload: Vec<u8>,
 }
 
 /// A message in the spool.

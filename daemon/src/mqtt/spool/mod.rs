@@ -19,5 +19,5 @@ pub use database::Spool;
 pub use error::SpoolError;
 pub use limits::{Dropped, SpoolLimits};
 pub use location::default_path;
-pub use message::{SpoolId, SpoolKind, SpooledMessage};
+pub use message::{NewMessage, SpoolId, SpoolKind, SpooledMessage};
 pub(super) use thread::SpoolThread;

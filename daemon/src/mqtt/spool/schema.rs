@@ -11,12 +11,13 @@ pub(super) const VERSION: i64 = 1;
 /// `PRAGMA application_id`: "Belv".
 const APPLICATION_ID: i64 = 0x4265_6c76;
 
-/// `kind` is a [`super::SpoolKind`]; 1 is an event, the only kind that is not retained. `size` stands
-/// before the payload, so that adding the sizes up does not read the payloads.
+/// `kind` is a [`super::SpoolKind`]; 1 is an event, the only kind of which a topic has several; 3 is a
+/// note, which is not for the broker. `size` stands before the payload, so that adding the sizes up does
+/// not read the payloads.
 const TABLES: &str = "
     CREATE TABLE message (
         id INTEGER PRIMARY KEY,
-        kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 2),
+        kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3),
         topic TEXT NOT NULL,
         size INTEGER NOT NULL,
         payload BLOB NOT NULL

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::error::SpoolError;
-use super::fallback::{FallbackSpool, NewMessage};
+use super::fallback::FallbackSpool;
 use super::limits::{Dropped, SpoolLimits};
-use super::message::{SpoolId, SpoolKind, SpooledMessage, size};
+use super::message::{NewMessage, SpoolId, SpoolKind, SpooledMessage, size};
 use crate::mqtt::counters::MqttCounters;
 
 /// So much is read ahead for the link.
@@ -30,6 +30,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(in crate::mqtt) struct SpoolThread {
     shared: Arc<Shared>,
+    /// As they were found at the start.
+    notes: Vec<(String, Vec<u8>)>,
+    is_in_memory: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,8 @@ struct Desk {
     closed: bool,
     /// The thread has closed the file.
     has_ended: bool,
+    /// The disk fails: what is accepted now is lost with the process.
+    is_troubled: bool,
 }
 
 impl SpoolThread {
@@ -75,7 +80,7 @@ impl SpoolThread {
         filled: Arc<Notify>,
         counters: Arc<MqttCounters>,
     ) -> Result<SpoolThread, SpoolError> {
-        SpoolThread::spawn(FallbackSpool::open(path, limits, Instant::now())?, filled, counters)
+        SpoolThread::spawn(FallbackSpool::open(path, limits, Instant::now())?, false, filled, counters)
     }
 
     /// A spool that is lost with the process.
@@ -84,15 +89,18 @@ impl SpoolThread {
         filled: Arc<Notify>,
         counters: Arc<MqttCounters>,
     ) -> Result<SpoolThread, SpoolError> {
-        SpoolThread::spawn(FallbackSpool::in_memory(limits)?, filled, counters)
+        SpoolThread::spawn(FallbackSpool::in_memory(limits)?, true, filled, counters)
     }
 
     fn spawn(
         spool: FallbackSpool,
+        is_in_memory: bool,
         filled: Arc<Notify>,
         counters: Arc<MqttCounters>,
     ) -> Result<SpoolThread, SpoolError> {
-        let desk = Desk { has_more: true, spooled: spool.len(), ..Desk::default() };
+        let notes = spool.notes();
+        let is_troubled = spool.next_try().is_some();
+        let desk = Desk { has_more: true, spooled: spool.len(), is_troubled, ..Desk::default() };
         let (work, done) = (Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { desk: Mutex::new(desk), work, done, filled, counters });
         let keeper = Keeper { spool, shared: Arc::clone(&shared), cursor: None };
@@ -100,18 +108,21 @@ impl SpoolThread {
             .name("spool".to_owned())
             .spawn(move || keeper.run())
             .map_err(SpoolError::Thread)?;
-        Ok(SpoolThread { shared })
+        Ok(SpoolThread { shared, notes, is_in_memory })
     }
 
-    /// Puts a message in; never waits for the disk. Where a slow disk has made too much wait, the oldest
-    /// snapshot that waits for it is dropped, or else the oldest message, and counted.
-    pub(in crate::mqtt) fn push(&self, kind: SpoolKind, topic: String, payload: Vec<u8>) {
+    /// Puts messages in, of which the disk gets all or none; never waits for it. Where a slow disk has made
+    /// too much wait, the oldest snapshot that waits for it is dropped, or else the oldest message, and
+    /// counted.
+    pub(in crate::mqtt) fn push(&self, messages: impl IntoIterator<Item = NewMessage>) {
         let mut desk = self.shared.lock();
-        if kind.is_retained() {
-            desk.forget_in_front(&topic);
+        for message in messages {
+            if message.kind.is_retained() {
+                desk.forget_in_front(&message.topic);
+            }
+            desk.new_bytes += size(&message.topic, &message.payload);
+            desk.new.push_back(message);
         }
-        desk.new_bytes += size(&topic, &payload);
-        desk.new.push_back(NewMessage { kind, topic, payload });
         let dropped = desk.shrink();
         drop(desk);
         self.shared.work.notify_one();
@@ -139,6 +150,16 @@ impl SpoolThread {
     pub(in crate::mqtt) fn rewind(&self) {
         self.shared.lock().rewind();
         self.shared.work.notify_one();
+    }
+
+    /// The notes that an earlier process left, in their order, by their names.
+    pub(in crate::mqtt) fn notes(&self) -> &[(String, Vec<u8>)] {
+        &self.notes
+    }
+
+    /// Whether what is accepted now would be lost with the process.
+    pub(in crate::mqtt) fn is_in_memory_only(&self) -> bool {
+        self.is_in_memory || self.shared.lock().is_troubled
     }
 
     /// How many messages wait for the broker, as far as is known; those that were sent and not
@@ -213,6 +234,13 @@ impl Desk {
             };
             self.new_bytes -= size(&message.topic, &message.payload);
             dropped.add(message.kind);
+            // What is noted of an event is noted behind it. Nobody is to hear the end of one that is lost.
+            if message.kind == SpoolKind::Event
+                && self.new.front().is_some_and(|note| note.kind == SpoolKind::Note)
+                && let Some(note) = self.new.pop_front()
+            {
+                self.new_bytes -= size(&note.topic, &note.payload);
+            }
         }
         dropped
     }
@@ -257,6 +285,7 @@ impl Keeper {
         let mut desk = self.shared.lock();
         desk.is_busy = false;
         desk.spooled = self.spool.len();
+        desk.is_troubled = self.spool.next_try().is_some();
         self.shared.done.notify_all();
         self.shared.filled.notify_one();
         loop {
@@ -325,6 +354,10 @@ mod tests {
         SpoolThread::in_memory(SpoolLimits::default(), Arc::default(), Arc::default()).unwrap()
     }
 
+    fn put(spool: &SpoolThread, kind: SpoolKind, topic: &str, payload: Vec<u8>) {
+        spool.push([NewMessage { kind, topic: topic.to_owned(), payload }]);
+    }
+
     /// Everything in the spool, in order.
     fn take_all(spool: &SpoolThread) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
@@ -342,7 +375,7 @@ mod tests {
         let spool = spool();
         let all: Vec<Vec<u8>> = (0..200).map(|number: u32| number.to_string().into_bytes()).collect();
         for payload in &all {
-            spool.push(SpoolKind::Event, "alerts".to_owned(), payload.clone());
+            put(&spool, SpoolKind::Event, "alerts", payload.clone());
         }
         assert_eq!(take_all(&spool), all);
         spool.rewind();
@@ -353,10 +386,10 @@ mod tests {
     #[test]
     fn a_state_that_is_read_ahead_gives_way_to_a_newer_one_of_its_topic() {
         let spool = spool();
-        spool.push(SpoolKind::State, "state".to_owned(), b"ON".to_vec());
-        spool.push(SpoolKind::Event, "state".to_owned(), b"event".to_vec());
+        put(&spool, SpoolKind::State, "state", b"ON".to_vec());
+        put(&spool, SpoolKind::Event, "state", b"event".to_vec());
         assert!(spool.flush(WITHIN));
-        spool.push(SpoolKind::State, "state".to_owned(), b"OFF".to_vec());
+        put(&spool, SpoolKind::State, "state", b"OFF".to_vec());
         assert!(spool.flush(WITHIN));
         assert_eq!(take_all(&spool), [&b"event"[..], b"OFF"]);
     }
@@ -380,7 +413,7 @@ mod tests {
         let counters = Arc::new(MqttCounters::default());
         let limits = SpoolLimits { messages: 10, bytes: 1000 };
         let spool = SpoolThread::in_memory(limits, Arc::new(Notify::new()), Arc::clone(&counters)).unwrap();
-        spool.push(SpoolKind::Snapshot, "picture".to_owned(), vec![0; 2000]);
+        put(&spool, SpoolKind::Snapshot, "picture", vec![0; 2000]);
         assert!(spool.flush(WITHIN));
         assert_eq!(counters.counts().dropped_snapshots, 1);
     }

@@ -1,0 +1,81 @@
+//! From events to messages in the outbox.
+
+use std::sync::Arc;
+
+use belvedere_kernels::ImageView;
+use belvedere_models::{Region, Shape};
+
+use super::left_open::note_name;
+use crate::alerts::{AlertEvent, AlertMessage, AlertState, EventKind, Subject, topics};
+use crate::messages::to_json;
+use crate::mqtt::Outbox;
+use crate::mqtt::spool::{NewMessage, SpoolKind};
+use crate::snapshot::SnapshotStyle;
+
+/// Says what the rules say.
+#[derive(Debug)]
+pub(super) struct Teller {
+    pub(super) root: String,
+    pub(super) outbox: Arc<Outbox>,
+}
+
+impl Teller {
+    pub(super) fn new(root: &str, outbox: Arc<Outbox>) -> Teller {
+        Teller { root: root.to_owned(), outbox }
+    }
+
+    /// Hands everything that belongs to `event` to the outbox, as one: the snapshot first, so that whoever
+    /// hears of the event finds it; then the event with the note that it is open, or no longer; then what the
+    /// phrase's retained topics hold from now on. `picture` is the frame that the event comes with.
+    pub(super) fn tell(&self, mut event: AlertEvent, picture: Option<(&ImageView<'_>, &SnapshotStyle)>) {
+        super::log(&event);
+        let mut messages = Vec::new();
+        if event.take_snapshot {
+            match picture.and_then(|(picture, style)| encode(&event, picture, *style)) {
+                Some(jpeg) => {
+                    messages.push(new(
+                        SpoolKind::Snapshot,
+                        topics::snapshot(&self.root, &event.subject),
+                        jpeg,
+                    ));
+                }
+                // Whoever reads that there is a picture would find another one's.
+                None => event.has_snapshot = event.kind != EventKind::New && event.has_snapshot,
+            }
+        }
+        let subject = Arc::clone(&event.subject);
+        let payload = to_json(&AlertMessage::new(&event, &self.root));
+        let is_over = matches!(event.kind, EventKind::End(_));
+        let note = if is_over { Vec::new() } else { payload.clone() };
+        messages.push(new(SpoolKind::Event, topics::alerts(&self.root, &subject.camera), payload.clone()));
+        messages.push(new(SpoolKind::Note, note_name(event.id.as_str()), note));
+        messages.push(new(SpoolKind::State, topics::attributes(&self.root, &subject), payload));
+        if let Some(state) = event.turns() {
+            messages.push(new(SpoolKind::State, topics::state(&self.root, &subject), state.as_str()));
+        }
+        self.outbox.push_together(messages);
+    }
+
+    /// Says what is so of a phrase, beside any event.
+    pub(super) fn state(&self, subject: &Subject, state: AlertState) {
+        self.outbox.keep_state(topics::state(&self.root, subject), state.as_str());
+    }
+}
+
+pub(super) fn new(kind: SpoolKind, topic: String, payload: impl Into<Vec<u8>>) -> NewMessage {
+    NewMessage { kind, topic, payload: payload.into() }
+}
+
+fn encode(event: &AlertEvent, picture: &ImageView<'_>, style: SnapshotStyle) -> Option<Vec<u8>> {
+    let regions = event.regions.iter().map(|region| Region {
+        label: event.subject.phrase.to_string(),
+        score: Some(region.score),
+        shape: Shape::Box(region.box_px),
+    });
+    let jpeg = style.encode(picture, &regions.collect::<Vec<_>>());
+    jpeg.map_err(|error| {
+        let camera = &*event.subject.camera;
+        tracing::error!(camera, frame_id = event.frame_id, %error, "an alert without its snapshot");
+    })
+    .ok()
+}
