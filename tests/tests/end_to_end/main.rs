@@ -3,6 +3,7 @@
 mod bad_checkpoints;
 mod bad_configuration;
 mod bad_images;
+mod calibrate;
 mod demo;
 mod exported_graphs;
 mod meaning;
