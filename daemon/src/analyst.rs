@@ -226,7 +226,9 @@ impl Analyst {
         let clock = Instant::now();
         let look = Look { features: &features, picture: size, phrases, asked: &asked, detected };
         let phrases = self.examine(look, cancel)?;
-        timing.evidence = ms_since(clock);
+        if !phrases.is_empty() {
+            timing.evidence = ms_since(clock);
+        }
         Ok(Analysis { answers, phrases, timing })
     }
 
@@ -317,7 +319,7 @@ impl Analyst {
         timing.decode = times.prefill_ms + times.decode_ms;
         let size = PictureSize::new(picture.width(), picture.height());
         let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
-        Ok((Found { output: self.parse(prompt, answer, size)?, token_ids }, timing))
+        Ok((Found { output: self.parse(prompt, answer, size, ParseMode::Default)?, token_ids }, timing))
     }
 
     /// The text stages, prompt by prompt.
@@ -343,8 +345,9 @@ impl Analyst {
         prompt: &Prompt,
         answer: Answer<'_>,
         picture: PictureSize,
+        mode: ParseMode,
     ) -> Result<TaskOutput, AnalysisError> {
-        Ok(prompt.parse(&self.tokenizer, answer, picture, ParseMode::Default)?)
+        Ok(prompt.parse(&self.tokenizer, answer, picture, mode)?)
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use belvedere_kernels::RgbImage;
-use belvedere_models::{Answer, CancelToken, Generation, PictureSize, Prompt, Task, TaskInput};
+use belvedere_models::{Answer, CancelToken, Generation, ParseMode, PictureSize, Prompt, Task, TaskInput};
 
 use super::CommandError;
 use crate::analyst::Analyst;
@@ -122,7 +122,7 @@ impl Runs<'_> {
         let clock = Instant::now();
         let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
         let size = PictureSize::new(self.picture.width, self.picture.height);
-        analyst.parse(&self.prompt[0], answer, size)?;
+        analyst.parse(&self.prompt[0], answer, size, ParseMode::Default)?;
         samples.add("parse", ms_since(clock));
         samples.add("answer", ms_since(all));
         Ok(token_ids)
