@@ -9,6 +9,7 @@ mod exported_graphs;
 mod home_assistant;
 mod meaning;
 mod mqtt_security;
+mod outbox;
 mod recovery;
 mod scene;
 mod secrets;
