@@ -11,6 +11,7 @@ mod exported_graphs;
 mod home_assistant;
 mod meaning;
 mod mqtt_security;
+mod outbox;
 mod questions;
 mod recovery;
 mod scene;
