@@ -326,6 +326,9 @@ pub struct Demo {
     /// Stop after so many alerts; those that do not come within --seconds are a failure.
     #[arg(long, value_name = "N")]
     pub alerts: Option<u64>,
+    /// Ask also for this phrase in each frame, and publish the raw answers; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub phrase: Vec<String>,
 }
 
 /// A device by its name.

@@ -5,7 +5,7 @@
 
 Fitted on the even scenes, reported on the odd ones. Logistic regression with a little weight decay, over phrases that
 got a box (without one the score is 0); then the bias is moved so that the default threshold 0.4 lies where one absent
-phrase in a hundred of the fitted half alarms. Prints the constants for models/src/evidence/score.rs. Needs numpy only.
+phrase in two hundred of the fitted half alarms. Prints the constants for models/src/evidence/score.rs. Needs numpy only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FLOOR, SPREAD = -12.0, 8.0
 CHEAP = ["location", "label", "contrast"]
 FULL = [*CHEAP, "region", "margin"]
 THRESHOLD = 0.4
-FALSE_ALARMS = 0.01
+FALSE_ALARMS = 0.005
 
 
 def parts(evidence: dict) -> dict[str, float]:

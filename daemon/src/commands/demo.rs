@@ -59,7 +59,9 @@ pub(super) fn demo(options: &Demo) -> Result<Exit, CommandError> {
 fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, CommandError> {
     let mut source = SourceSpec::new(CameraName::new(CAMERA)?, SourceUrl::parse(url)?);
     source.fps = FPS;
-    let task = |task: Task| CameraTask { task, text: None };
+    let phrases = options.phrase.iter().map(|text| (Task::OpenVocabularyDetection, Some(text.clone())));
+    let asked = TASKS.into_iter().map(|task| (task, None)).chain(phrases);
+    let tasks = asked.map(|(task, text)| CameraTask { task, text }).collect();
     let rule = AlertSettings { clear_after: CLEAR_AFTER, cooldown: COOLDOWN, ..AlertSettings::default() };
     let alert = |text: &str| {
         let phrase = Phrase::new(text).map_err(|error| CommandError::Missed(error.to_string()))?;
@@ -82,7 +84,7 @@ fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, C
             name: CAMERA.to_owned(),
             enabled: true,
             source,
-            tasks: TASKS.into_iter().map(task).collect(),
+            tasks,
             alerts: PHRASES.into_iter().map(alert).collect::<Result<_, CommandError>>()?,
         }],
     })

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::film_alerts::{FilmAlert, measure_alerts};
 use super::{
     FilmTruth, Infer, LabelledBox, Measure, Measured, Phrase, Seen, Tally, find_phase, infer::Region,
     match_boxes,
@@ -15,10 +16,17 @@ const WITHIN: Duration = Duration::from_secs(120);
 /// How often its memory is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// What is asked of each frame as a result, beside what the demonstration asks.
+const ASKED: [&str; 2] = ["red car", "person"];
+/// What the demonstration watches for, and after how long it takes a phrase for gone.
+const WATCHED: [&str; 2] = ["red car", "blue person"];
+const CLEAR_AFTER_SECONDS: f64 = 1.0;
+
 /// What `belvedere demo` published.
 #[derive(Debug)]
 pub struct FilmRun {
     results: Vec<FilmResult>,
+    alerts: Vec<FilmAlert>,
     peak_memory_bytes: u64,
 }
 
@@ -35,6 +43,7 @@ impl FilmRun {
     /// Lets the demonstration run for `seconds` and listens.
     pub fn watch(infer: &Infer, truth: &FilmTruth, seconds: u64) -> Result<Self> {
         let mut arguments = vec!["demo".to_owned(), "--seconds".to_owned(), seconds.to_string()];
+        arguments.extend(ASKED.iter().flat_map(|phrase| ["--phrase".to_owned(), (*phrase).to_owned()]));
         arguments.extend(infer.model_arguments());
         let mut process = spawn_belvedere(&arguments)?;
         let broker = process.stdout.wait_for("the demonstration's broker", WITHIN, |lines| {
@@ -43,12 +52,13 @@ impl FilmRun {
         let broker = broker.with_context(|| format!("{:#?}", process.stderr.all()))?;
         let subscriber = Subscriber::connect(broker, None)?;
         let peak_memory_bytes = watch_to_its_end(&mut process, Duration::from_secs(seconds) + WITHIN)?;
-        let mut results = Vec::new();
+        let (mut results, mut alerts) = (Vec::new(), Vec::new());
         for message in subscriber.messages() {
-            let result = read(&message, truth);
-            results.extend(result.with_context(|| format!("{}: {}", message.topic, message.payload))?);
+            let in_message = || format!("{}: {}", message.topic, message.payload);
+            results.extend(read(&message, truth).with_context(in_message)?);
+            alerts.extend(FilmAlert::read(&message).with_context(in_message)?);
         }
-        Ok(Self { results, peak_memory_bytes })
+        Ok(Self { results, alerts, peak_memory_bytes })
     }
 }
 
@@ -125,7 +135,11 @@ pub fn measure_film(run: &FilmRun, truth: &FilmTruth) -> Result<Vec<Measured>> {
     ensure!(seconds > 0.0, "one frame only");
     let frames_per_second = (frames.len() - 1) as f64 / seconds;
     let tally = phase.tally;
-    Ok(vec![
+    let watched = WATCHED.iter().map(|phrase| Phrase::read(phrase).context("a phrase of the demonstration"));
+    let watched: Vec<Phrase> = watched.collect::<Result<_>>()?;
+    let alerts =
+        measure_alerts(&run.alerts, &watched, truth, (first, phase.frame, seconds), CLEAR_AFTER_SECONDS);
+    let mut measured = vec![
         Measured::new(
             Measure::FilmObjectDetectionF1,
             tally.f1(),
@@ -146,13 +160,17 @@ pub fn measure_film(run: &FilmRun, truth: &FilmTruth) -> Result<Vec<Measured>> {
                 phrases.precision()
             ),
         ),
+    ];
+    measured.extend(alerts);
+    measured.extend([
         Measured::new(
             Measure::FilmFramesPerSecond,
             frames_per_second,
             format!("{} frames in {seconds:.1} s", frames.len()),
         ),
         Measured::new(Measure::FilmPeakMemoryMb, run.peak_memory_bytes as f64 / 1e6, String::new()),
-    ])
+    ]);
+    Ok(measured)
 }
 
 #[cfg(test)]
@@ -206,7 +224,9 @@ mod tests {
             messages.push(message(frame_id, Some("a car"), 300.0));
         }
         let results = messages.iter().filter_map(|message| read(message, &film).unwrap()).collect();
-        let measured = measure_film(&FilmRun { results, peak_memory_bytes: 250_000_000 }, &film).unwrap();
+        let measured =
+            measure_film(&FilmRun { results, alerts: Vec::new(), peak_memory_bytes: 250_000_000 }, &film)
+                .unwrap();
         let value = |measure| measured.iter().find(|measured| measured.measure == measure).unwrap().value;
         assert_eq!(value(Measure::FilmObjectDetectionF1), 1.0);
         assert!(value(Measure::FilmObjectDetectionMeanIou) > 0.999);
@@ -233,7 +253,10 @@ mod tests {
 
     #[test]
     fn a_run_without_results_is_an_error() {
-        assert!(measure_film(&FilmRun { results: Vec::new(), peak_memory_bytes: 0 }, &film()).is_err());
+        assert!(
+            measure_film(&FilmRun { results: Vec::new(), alerts: Vec::new(), peak_memory_bytes: 0 }, &film())
+                .is_err()
+        );
     }
 
     #[test]

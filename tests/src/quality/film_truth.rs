@@ -90,6 +90,11 @@ impl FilmTruth {
             .collect()
     }
 
+    /// Whether something that a phrase means is in a frame, however little of it.
+    pub fn is_partly_there(&self, frame: usize, phrase: &Phrase) -> bool {
+        self.objects(frame).any(|object| phrase.means(&object.colour, &object.kind))
+    }
+
     fn objects(&self, frame: usize) -> impl Iterator<Item = &FilmObject> {
         self.frames.get(frame).into_iter().flatten()
     }

@@ -22,6 +22,10 @@ pub enum Measure {
     FilmObjectDetectionMeanIou,
     /// As for pictures, through the whole daemon.
     FilmOpenVocabularyRecall,
+    /// Appearances of a watched phrase that alarmed, and once only.
+    FilmAlertsOnce,
+    /// Alarms without anything to alarm of.
+    FilmFalseAlarms,
     /// Frames that the daemon answers for in a second, with all of its tasks.
     FilmFramesPerSecond,
     /// The most memory that the demonstration had in use.
@@ -30,7 +34,7 @@ pub enum Measure {
 
 impl Measure {
     /// In the order of the table.
-    pub const ALL: [Measure; 11] = [
+    pub const ALL: [Measure; 13] = [
         Measure::ObjectDetectionF1,
         Measure::ObjectDetectionMeanIou,
         Measure::CaptionSetAccuracy,
@@ -40,6 +44,8 @@ impl Measure {
         Measure::FilmObjectDetectionF1,
         Measure::FilmObjectDetectionMeanIou,
         Measure::FilmOpenVocabularyRecall,
+        Measure::FilmAlertsOnce,
+        Measure::FilmFalseAlarms,
         Measure::FilmFramesPerSecond,
         Measure::FilmPeakMemoryMb,
     ];
@@ -56,6 +62,8 @@ impl Measure {
             Measure::FilmObjectDetectionF1 => "film: object-detection, F1 at IoU 0.5",
             Measure::FilmObjectDetectionMeanIou => "film: object-detection, mean IoU",
             Measure::FilmOpenVocabularyRecall => "film: open-vocabulary, recall at 0.5",
+            Measure::FilmAlertsOnce => "film: appearances that alarm once",
+            Measure::FilmFalseAlarms => "film: false alarms",
             Measure::FilmFramesPerSecond => "film: analysed frames a second",
             Measure::FilmPeakMemoryMb => "film: peak memory in MB",
         }
@@ -69,7 +77,8 @@ impl Measure {
             Measure::CaptionSetAccuracy => 0.85,
             Measure::OpenVocabularyRecall | Measure::FilmOpenVocabularyRecall => 0.90,
             Measure::RegionCategoryAccuracy => 0.95,
-            Measure::TokensEqual => 1.0,
+            Measure::TokensEqual | Measure::FilmAlertsOnce => 1.0,
+            Measure::FilmFalseAlarms => 0.0,
             Measure::FilmFramesPerSecond => 5.0,
             Measure::FilmPeakMemoryMb => 400.0,
         }
@@ -77,7 +86,7 @@ impl Measure {
 
     /// Whether less is better.
     pub fn less_is_better(self) -> bool {
-        self == Measure::FilmPeakMemoryMb
+        matches!(self, Measure::FilmPeakMemoryMb | Measure::FilmFalseAlarms)
     }
 
     /// Whether `value` is as good as `wanted`.

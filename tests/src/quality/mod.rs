@@ -2,6 +2,7 @@
 
 mod captions;
 mod film;
+mod film_alerts;
 mod film_truth;
 mod floors;
 mod infer;
