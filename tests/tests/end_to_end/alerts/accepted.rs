@@ -38,7 +38,7 @@ fn kills(rounds: usize) -> Result<()> {
         ensure!(daemon.process.exited_within(moment)?.is_none(), "it ended by itself: {}", daemon.output());
         daemon.process.kill()?;
         daemon.process.wait_output();
-        told.push(logged(&daemon));
+        told.push(logged(&daemon.process.stderr.all()));
     }
     // Once more, with nothing to see: what was accepted is told, and what was left open is ended.
     watched.film.kill()?;

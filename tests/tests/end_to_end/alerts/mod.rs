@@ -99,13 +99,13 @@ pub(crate) fn events(messages: &[Message]) -> Result<Vec<Value>> {
     fresh.filter(|message| seen.insert(message.payload.clone())).map(Message::json).collect()
 }
 
-/// The ids of the alerts that the daemon has told its log of, in order.
-pub(crate) fn logged(daemon: &Daemon) -> Vec<String> {
-    let of_line = |line: String| {
+/// The ids of the alerts that these lines of a daemon's log tell of, in order.
+pub(crate) fn logged(lines: &[String]) -> Vec<String> {
+    let of_line = |line: &String| {
         let (_, fields) = line.split_once(": alert camera=")?;
         Some(fields.split_once("id=\"")?.1.split_once('"')?.0.to_owned())
     };
-    daemon.process.stderr.all().into_iter().filter_map(of_line).collect()
+    lines.iter().filter_map(of_line).collect()
 }
 
 /// Checks that each event has one `new`, first, and one `end`, last, and that a phrase has one at a time; how many
