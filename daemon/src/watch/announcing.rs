@@ -121,22 +121,22 @@ impl Announcing {
         connected: &mut watch::Receiver<bool>,
         mut subscribed: watch::Receiver<u64>,
     ) -> Option<()> {
+        let mut heard = 0;
         loop {
             connected.wait_for(|is_connected| *is_connected).await.ok()?;
-            let before = *subscribed.borrow_and_update();
-            if before == 0 {
-                let answered = timeout(SUBSCRIPTION_LIMIT, subscribed.changed()).await;
-                if answered.is_err() {
-                    tracing::warn!("broker does not answer the subscription; what it keeps is not known");
+            match timeout(SUBSCRIPTION_LIMIT, subscribed.wait_for(|times| *times > heard)).await {
+                Ok(times) => heard = *times.ok()?,
+                Err(_) if !*connected.borrow() => continue,
+                Err(_) => {
+                    tracing::warn!("broker does not answer the subscriptions; what it keeps is not known");
                     return Some(());
                 }
             }
-            let times = *subscribed.borrow();
             let until = Instant::now() + LISTENING;
             while let Ok(message) = tokio::time::timeout_at(until.into(), self.standing.next()).await {
                 self.read(&message.topic, &message.payload, message.is_retained);
             }
-            if *connected.borrow_and_update() && *subscribed.borrow() == times {
+            if *connected.borrow_and_update() && *subscribed.borrow() == heard {
                 return Some(());
             }
         }
