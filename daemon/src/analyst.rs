@@ -198,17 +198,20 @@ impl Analyst {
         let pixels = self.preprocess(picture)?;
         let preprocess = ms_since(clock);
         let (features, vision) = self.encode(&pixels, cancel)?;
-        let about_phrases = self.form.questions(&self.tokenizer, phrases)?;
+        let about_phrases = self.questions(phrases, self.form)?;
         let questions = prompts.iter().chain(about_phrases.iter().map(|(prompt, _)| prompt));
         let questions: Vec<&[u32]> = questions.map(Prompt::token_ids).collect();
         let mut generated = self.florence.generate(&features, &questions, &self.options, cancel)?;
         let said_of_phrases = generated.split_off(prompts.len().min(generated.len()));
         let size = PictureSize::new(picture.width(), picture.height());
         let mut timing = TimingMs { preprocess, vision, ..TimingMs::default() };
-        let mut answers = Vec::with_capacity(prompts.len());
-        for (prompt, Generation { token_ids, log_probs, timing: times }) in prompts.iter().zip(generated) {
+        // The whole batch shares one.
+        if let Some(Generation { timing: times, .. }) = generated.first().or(said_of_phrases.first()) {
             timing.encoder = times.encoder_ms;
             timing.decode = times.prefill_ms + times.decode_ms;
+        }
+        let mut answers = Vec::with_capacity(prompts.len());
+        for (prompt, Generation { token_ids, log_probs, .. }) in prompts.iter().zip(generated) {
             let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
             let output = prompt.parse(&self.tokenizer, answer, size, mode)?;
             answers.push(Found { output, token_ids });
@@ -222,9 +225,44 @@ impl Analyst {
             detected.and_then(|at| answers.get(at)).map_or(&[], |found| found.output.regions.as_slice());
         let clock = Instant::now();
         let look = Look { features: &features, picture: size, phrases, asked: &asked, detected };
-        let phrases = self.examiner.examine(&mut self.florence, &self.tokenizer, look, cancel)?;
-        timing.evidence = ms_since(clock);
+        let phrases = self.examine(look, cancel)?;
+        if !phrases.is_empty() {
+            timing.evidence = ms_since(clock);
+        }
         Ok(Analysis { answers, phrases, timing })
+    }
+
+    /// The questions for `phrases`, each with the places of the phrases that it asks for.
+    ///
+    /// # Errors
+    /// A phrase is too long for the model.
+    pub fn questions(
+        &self,
+        phrases: &[&WatchedPhrase],
+        form: PhraseForm,
+    ) -> Result<Vec<(Prompt, Vec<usize>)>, AnalysisError> {
+        Ok(form.questions(&self.tokenizer, phrases)?)
+    }
+
+    /// The stage after the answers about phrases: their evidence and scores.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn examine(
+        &mut self,
+        look: Look<'_>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<FoundPhrase>, AnalysisError> {
+        Ok(self.examiner.examine(&mut self.florence, &self.tokenizer, look, cancel)?)
+    }
+
+    /// What the model would have to generate to say `text`, in which locations are written out.
+    ///
+    /// # Errors
+    /// The tokenizer refuses it.
+    pub fn sequence(&self, text: &str) -> Result<Vec<u32>, AnalysisError> {
+        let start = self.tokenizer.vocabulary().eos;
+        Ok([vec![start], self.tokenizer.encode(text)?].concat())
     }
 
     /// The stage before the model: colour, size and normalisation.
@@ -281,7 +319,7 @@ impl Analyst {
         timing.decode = times.prefill_ms + times.decode_ms;
         let size = PictureSize::new(picture.width(), picture.height());
         let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
-        Ok((Found { output: self.parse(prompt, answer, size)?, token_ids }, timing))
+        Ok((Found { output: self.parse(prompt, answer, size, ParseMode::Default)?, token_ids }, timing))
     }
 
     /// The text stages, prompt by prompt.
@@ -307,8 +345,9 @@ impl Analyst {
         prompt: &Prompt,
         answer: Answer<'_>,
         picture: PictureSize,
+        mode: ParseMode,
     ) -> Result<TaskOutput, AnalysisError> {
-        Ok(prompt.parse(&self.tokenizer, answer, picture, ParseMode::Default)?)
+        Ok(prompt.parse(&self.tokenizer, answer, picture, mode)?)
     }
 }
 

@@ -17,7 +17,7 @@ const COLOURS: [[u8; 3]; 8] = [
 ];
 
 /// A glyph's width and height, before scaling.
-const GLYPH_PX: u32 = 8;
+pub(crate) const GLYPH_PX: u32 = 8;
 /// A label longer than this many characters is cut off.
 const MAX_LABEL: usize = 60;
 
@@ -127,8 +127,8 @@ fn pixel(coordinate: f32) -> i64 {
     coordinate.clamp(-1e6, 1e6) as i64
 }
 
-/// Rows from the top, the lowest bit on the left.
-fn glyph_rows(character: char) -> [u8; 8] {
+/// A character's eight rows from the top, the lowest bit on the left.
+pub(crate) fn glyph_rows(character: char) -> [u8; 8] {
     font8x8::BASIC_FONTS
         .get(character)
         .or_else(|| font8x8::LATIN_FONTS.get(character))

@@ -46,7 +46,7 @@ pub enum Command {
     Check(ConfigFile),
     /// See it work: a test camera, a broker and a small model, all in this process.
     Demo(Demo),
-    /// Ask one question about still images.
+    /// Ask about still images.
     Infer(Box<Infer>),
     /// Inspect a checkpoint, or write its graphs.
     #[command(subcommand)]
@@ -55,6 +55,8 @@ pub enum Command {
     Probe(Probe),
     /// Measure every stage on this machine.
     Bench(Bench),
+    /// Fit the score that a phrase's alert needs to pictures of one's own.
+    Calibrate(Box<Calibrate>),
 }
 
 /// Which configuration.
@@ -123,8 +125,21 @@ pub enum OutputFormat {
 #[derive(Debug, Args)]
 pub struct Infer {
     /// The images: JPEG, PNG, WebP or BMP.
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "questions", value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
+
+    /// Ask the questions of a file instead; - is standard input.
+    ///
+    /// Each line is a JSON object: {"image": "a.jpg", "task": "caption"}, with "text" or "region":
+    /// [x1, y1, x2, y2] in pixels where the task takes one, or "prompt" instead of a task. Each is
+    /// answered as soon as it is read, with a JSON line that repeats it ("input" is its text). The image
+    /// is read and encoded once for all questions about it that follow one another.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["images", "task", "text", "region", "prompt", "annotate"]
+    )]
+    pub questions: Option<PathBuf>,
 
     /// Which model, and where it runs.
     #[command(flatten)]
@@ -161,9 +176,10 @@ pub struct Infer {
     #[arg(long)]
     pub reference: bool,
 
-    /// How results are written; json is one object per image on a line.
-    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
-    pub format: OutputFormat,
+    /// How results are written; json is one object per answer on a line [default: text; json for
+    /// --questions].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<OutputFormat>,
 
     /// Draw the regions into a copy of the image (PNG; only with one image).
     #[arg(long, value_name = "OUT.png")]
@@ -240,12 +256,59 @@ pub struct Bench {
     /// Beams of the search; 1 is greedy.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     pub beams: u16,
+    /// Measures also what it costs to search a frame for so many phrases instead of one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub phrases: Option<u16>,
     /// Only the model: no clip is decoded, nothing is published.
     #[arg(long)]
     pub model_only: bool,
     /// How the report is written; json has every sample.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub format: OutputFormat,
+}
+
+/// `belvedere calibrate`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Both folders should hold pictures of the very camera, at the hours and in the weather that it will see; 30 or
+more of each, or the intervals are wide. Folders inside them are not looked into. Pictures that cannot be read
+are named and left out.")]
+pub struct Calibrate {
+    /// The phrase, as the alert has it.
+    #[arg(long, value_name = "P")]
+    pub phrase: String,
+
+    /// A folder of pictures that show it.
+    #[arg(long, value_name = "DIR")]
+    pub present: PathBuf,
+
+    /// A folder of pictures that do not show it, but are otherwise alike.
+    #[arg(long, value_name = "DIR")]
+    pub absent: PathBuf,
+
+    /// The configuration whose model is used, and whose alert for the phrase is compared with.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "device", "precision", "threads"])]
+    pub config: Option<PathBuf>,
+
+    /// Which model, and where it runs.
+    #[command(flatten)]
+    pub model: ModelChoice,
+
+    /// The share of the pictures without the phrase that may alarm.
+    #[arg(long, default_value_t = 0.02, value_name = "SHARE", value_parser = parse_share)]
+    pub false_alarms: f64,
+
+    /// Draw the curve and the scores (PNG).
+    #[arg(long, value_name = "OUT.png")]
+    pub plot: Option<PathBuf>,
+
+    /// Write the score into the alerts for the phrase in this file; comments stay.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+
+    /// Of the cameras in the configuration, only this one.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
 }
 
 /// `belvedere demo`
@@ -260,6 +323,9 @@ pub struct Demo {
     /// Stop after so many results; those that do not come within --seconds are a failure.
     #[arg(long, value_name = "N")]
     pub results: Option<u64>,
+    /// Stop after so many alerts; those that do not come within --seconds are a failure.
+    #[arg(long, value_name = "N")]
+    pub alerts: Option<u64>,
 }
 
 /// A device by its name.
@@ -287,6 +353,13 @@ fn parse_task(name: &str) -> Result<Task, String> {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     crate::config::parse_duration(text).ok_or_else(|| "write 500ms, 10s, 5m or 1h".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("write a number from 0 to 1, such as 0.02".to_owned()),
+    }
 }
 
 fn parse_region(text: &str) -> Result<[f32; 4], String> {

@@ -20,5 +20,6 @@ pub mod messages;
 pub mod mqtt;
 pub mod picture;
 pub mod process;
+pub mod roc;
 pub mod snapshot;
 pub mod watch;

@@ -95,6 +95,12 @@ pub struct ImageResult<'a> {
     /// The prompt of one's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<&'a str>,
+    /// The phrase or the caption that the task was asked about; absent where it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<&'a str>,
+    /// The box that the task was asked about, in pixels of the image; absent where it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<[f32; 4]>,
     /// The answer as text.
     pub text: &'a str,
     /// The whole sequence: decoder start, forced BOS, ..., EOS.

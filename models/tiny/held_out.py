@@ -19,7 +19,7 @@ import PIL
 from language import PROMPTS, box_text, location_bin, matching, phrase_with
 from scenes import Scene, Thing, draw, random_scene
 
-# Belvedere is asked one phrase a process: few phrases, so mostly without an article. Training asks with all three.
+# Mostly without an article, as people write what they look for. Training asks with all three forms.
 BARE_SHARE = 0.9
 COLOURED_SHARE = 0.7
 

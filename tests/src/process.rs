@@ -1,6 +1,6 @@
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -29,7 +29,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output captured and its standard input open until this is dropped.
+    /// Starts `command` with its output captured and its standard input open until [`Process::say_no_more`] or until
+    /// this is dropped.
     pub fn spawn(name: &str, command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -50,6 +51,22 @@ impl Process {
             stdout,
             stderr,
         })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes a line to its standard input.
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        let stdin = self.child.stdin.as_mut().with_context(|| format!("{} listens no longer", self.name))?;
+        writeln!(stdin, "{line}").with_context(|| format!("telling {}", self.name))
+    }
+
+    /// Ends its standard input.
+    pub fn say_no_more(&mut self) {
+        self.child.stdin = None;
     }
 
     /// Sends `signal`; an error once the process has ended and been waited for.

@@ -3,6 +3,7 @@
 use belvedere_models::ModelError;
 use belvedere_pipelines::PipelineError;
 
+use super::CalibrateError;
 use crate::analyst::AnalysisError;
 use crate::broker::BrokerError;
 use crate::config::Problems;
@@ -39,6 +40,9 @@ pub enum CommandError {
     /// The messages that must not be lost cannot be kept.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// A phrase was not calibrated.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
     /// The system refuses something.
     #[error("{doing}: {reason}")]
     System {

@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod bench;
+mod calibrate;
 mod check;
 mod demo;
 mod error;
@@ -13,6 +14,7 @@ mod table;
 use crate::cli::Command;
 use crate::exit::Exit;
 
+pub use calibrate::CalibrateError;
 pub use error::CommandError;
 
 /// Carries `command` out.
@@ -28,5 +30,6 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
         Command::Model(command) => model::model(command),
         Command::Probe(options) => probe::probe(options),
         Command::Bench(options) => bench::bench(options),
+        Command::Calibrate(options) => calibrate::calibrate(options),
     }
 }

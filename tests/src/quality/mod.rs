@@ -19,7 +19,7 @@ pub use captions::named;
 pub use film::{FilmRun, measure_film};
 pub use film_truth::{FilmObject, FilmTruth};
 pub use floors::Floors;
-pub use infer::{Answer, Infer, Precision};
+pub use infer::{Answer, Infer, Precision, Question};
 pub use labelled_box::LabelledBox;
 pub use matching::{Tally, match_boxes};
 pub use measure::{Measure, Measured};

@@ -1,74 +1,38 @@
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use belvedere_models::Task;
 
 use super::{
-    Answer, Infer, LabelledBox, Measure, Measured, Scene, Tally, match_boxes, matching::share, named,
+    Answer, Infer, LabelledBox, Measure, Measured, Question, Scene, Tally, match_boxes, matching::share,
+    named,
 };
 
 /// The answers about one picture. An empty scene has only the first two.
 pub type Answers = BTreeMap<Task, Answer>;
 
 /// The questions that every picture is asked, and those that need something to be there.
-fn questions(scene: &Scene) -> Vec<(Task, Vec<String>)> {
-    let mut questions = vec![(Task::ObjectDetection, None), (Task::Caption, None)];
-    if let Some(phrase) = &scene.questions.open_vocabulary_detection {
-        questions.push((Task::OpenVocabularyDetection, Some(["--text".to_owned(), phrase.phrase.clone()])));
+fn questions(folder: &Path, scene: &Scene) -> Vec<Question> {
+    let image = folder.join(&scene.picture);
+    let question = |task| Question { image: image.clone(), task, text: None, corners_px: None };
+    let mut questions = vec![question(Task::ObjectDetection), question(Task::Caption)];
+    if let Some(asked) = &scene.questions.open_vocabulary_detection {
+        let text = Some(asked.phrase.clone());
+        questions.push(Question { text, ..question(Task::OpenVocabularyDetection) });
     }
-    if let Some(region) = &scene.questions.region_to_category {
-        let corners = region.corners_px.map(|px| px.to_string()).join(",");
-        questions.push((Task::RegionToCategory, Some(["--region".to_owned(), corners])));
+    if let Some(asked) = &scene.questions.region_to_category {
+        let corners_px = Some(asked.corners_px);
+        questions.push(Question { corners_px, ..question(Task::RegionToCategory) });
     }
-    let command_line = |task: Task, input: Option<[String; 2]>| {
-        let mut arguments = vec!["--task".to_owned(), task.name().to_owned()];
-        arguments.extend(input.into_iter().flatten());
-        arguments
-    };
-    questions.into_iter().map(|(task, input)| (task, command_line(task, input))).collect()
+    questions
 }
 
-/// Asks all that there is to ask about `scenes`, whose pictures are in `folder`: one process a question, over all
-/// pictures that share it.
-pub fn ask(infer: &Infer, folder: &std::path::Path, scenes: &[Scene]) -> Result<Vec<Answers>> {
-    let mut batches: BTreeMap<(Task, Vec<String>), Vec<usize>> = BTreeMap::new();
-    for (number, scene) in scenes.iter().enumerate() {
-        for question in questions(scene) {
-            batches.entry(question).or_default().push(number);
-        }
-    }
-    let batches: Vec<_> = batches.into_iter().collect();
-    let answers = Mutex::new(vec![Answers::new(); scenes.len()]);
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<()> {
-        while let Some(((task, question), numbers)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let pictures: Vec<PathBuf> =
-                numbers.iter().map(|number| folder.join(&scenes[*number].picture)).collect();
-            let found = infer.ask(question, &pictures)?;
-            let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-            for (number, answer) in numbers.iter().zip(found) {
-                answers[*number].insert(*task, answer);
-            }
-        }
-        Ok(())
-    };
-    // Most processes are there for one picture and spend their time on starting, which uses one core.
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| anyhow::anyhow!("a thread that asks panicked"))?
-        })
-    })?;
-    Ok(answers.into_inner().unwrap_or_else(PoisonError::into_inner))
+/// Asks all that there is to ask about `scenes`, whose pictures are in `folder`, in one process.
+pub fn ask(infer: &Infer, folder: &Path, scenes: &[Scene]) -> Result<Vec<Answers>> {
+    let questions: Vec<Vec<Question>> = scenes.iter().map(|scene| questions(folder, scene)).collect();
+    let mut answers = infer.ask(&questions.concat())?.into_iter();
+    let of_scene = |asked: &Vec<Question>| asked.iter().map(|asked| asked.task).zip(&mut answers).collect();
+    Ok(questions.iter().map(of_scene).collect())
 }
 
 /// What the answers are worth, each beside its scene.
@@ -126,6 +90,8 @@ pub fn measure_pictures(scenes: &[Scene], answers: &[Answers]) -> Result<Vec<Mea
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use belvedere_models::Task;
     use serde_json::json;
 
@@ -196,13 +162,14 @@ mod tests {
 
     #[test]
     fn an_empty_scene_is_asked_two_questions_and_a_full_one_four() {
-        let full = questions(&scene());
+        let full = questions(Path::new("scenes"), &scene());
         assert_eq!(full.len(), 4);
-        assert_eq!(full[2].1, ["--task", "open-vocabulary-detection", "--text", "car"]);
-        assert_eq!(full[3].1, ["--task", "region-to-category", "--region", "0.5,0.5,9.5,9.5"]);
+        assert!(full.iter().all(|question| question.image == Path::new("scenes/scene.png")));
+        assert_eq!(full[2].text.as_deref(), Some("car"));
+        assert_eq!(full[3].corners_px, Some([0.5, 0.5, 9.5, 9.5]));
         let mut empty = scene();
         empty.questions.open_vocabulary_detection = None;
         empty.questions.region_to_category = None;
-        assert_eq!(questions(&empty).len(), 2);
+        assert_eq!(questions(Path::new("scenes"), &empty).len(), 2);
     }
 }
