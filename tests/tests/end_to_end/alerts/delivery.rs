@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
 
 use super::{WITHIN, Watched, assert_whole_lives, events, logged};
 use crate::scene::assert_ends_well;
@@ -58,7 +57,7 @@ fn alerts_without_broker(count: usize, away: Duration) -> Result<()> {
         told_without.len() - before,
         killed.elapsed()
     );
-    let ended = events.iter().filter(|event| event["event_type"] == Value::from("end")).count();
+    let ended = events.iter().filter(|event| event["event_type"] == "end").count();
     assert_eq!(ended, lives);
     Ok(())
 }
