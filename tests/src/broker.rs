@@ -129,7 +129,7 @@ impl Broker {
     fn config(&self) -> Result<String> {
         // As root, Mosquitto would change to a user who cannot read the test's folder.
         let mut config = format!(
-            "user root\nlistener {} 127.0.0.1\npersistence false\nlog_dest stderr\nlog_type all\n",
+            "user root\nlistener {} 127.0.0.1\npersistence false\nmax_queued_messages 0\nlog_dest stderr\nlog_type all\n",
             self.port
         );
         match self.login {

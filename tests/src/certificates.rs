@@ -32,7 +32,9 @@ impl Certificates {
         let certificates = Self { folder: TempDir::new()? };
         fs::write(certificates.path("ca.conf"), CONFIG)?;
         fs::write(certificates.path("index.txt"), "")?;
-        certificates.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority")?;
+        // Of two authorities with one name, a certificate would be found to be of the other's, and badly signed.
+        let name = format!("authority-{:x}", fastrand::u64(..));
+        certificates.openssl(&format!("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN={name}"))?;
         Ok(certificates)
     }
 

@@ -31,4 +31,4 @@ pub use result_shape::{ResultMessage, assert_result_shape};
 pub use rtsp_server::{RtspServer, Stream};
 pub use silent_server::SilentServer;
 pub use subscriber::{Message, Subscriber};
-pub use video_file::write_video;
+pub use video_file::{write_noisy_film, write_video};

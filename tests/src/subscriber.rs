@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::{Broker, EventLog, Login};
 
 /// A message as it came from the broker.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message {
     /// The whole topic.
     pub topic: String,
@@ -24,6 +25,14 @@ pub struct Message {
     pub received: SystemTime,
     /// Whether the broker had kept it from before the subscription.
     pub retained: bool,
+}
+
+impl fmt::Debug for Message {
+    /// Without the bytes of the payload, which nobody can read, and with the beginning of its text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let beginning: String = self.payload.chars().take(2000).collect();
+        write!(f, "{} ({} bytes, retained: {}): {beginning}", self.topic, self.bytes.len(), self.retained)
+    }
 }
 
 impl Message {

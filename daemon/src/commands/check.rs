@@ -38,7 +38,8 @@ fn summary(path: &Path, settings: &Settings) -> String {
     };
     let _ = writeln!(text, "model: {model}");
     for camera in &settings.cameras {
-        let tasks: Vec<&str> = camera.tasks.iter().map(|asked| asked.task.name()).collect();
+        let mut asked: Vec<String> = camera.tasks.iter().map(|asked| asked.task.name().to_owned()).collect();
+        asked.extend(camera.alerts.iter().map(|alert| format!("{:?}", alert.phrase)));
         let disabled = if camera.enabled { "" } else { ", disabled" };
         let _ = writeln!(
             text,
@@ -46,7 +47,7 @@ fn summary(path: &Path, settings: &Settings) -> String {
             camera.name,
             camera.source.url,
             camera.source.fps,
-            tasks.join(", "),
+            asked.join(", "),
         );
     }
     text

@@ -1,6 +1,7 @@
 //! From events to messages in the outbox.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use belvedere_kernels::ImageView;
 use belvedere_models::{Region, Shape};
@@ -72,10 +73,18 @@ fn encode(event: &AlertEvent, picture: &ImageView<'_>, style: SnapshotStyle) -> 
         score: Some(region.score),
         shape: Shape::Box(region.box_px),
     });
+    let clock = Instant::now();
     let jpeg = style.encode(picture, &regions.collect::<Vec<_>>());
-    jpeg.map_err(|error| {
-        let camera = &*event.subject.camera;
-        tracing::error!(camera, frame_id = event.frame_id, %error, "an alert without its snapshot");
-    })
-    .ok()
+    let (camera, frame_id) = (&*event.subject.camera, event.frame_id);
+    match jpeg {
+        Ok(jpeg) => {
+            let encode_ms = clock.elapsed().as_millis() as u64;
+            tracing::debug!(camera, frame_id, bytes = jpeg.len(), encode_ms, "snapshot taken");
+            Some(jpeg)
+        }
+        Err(error) => {
+            tracing::error!(camera, frame_id, %error, "an alert without its snapshot");
+            None
+        }
+    }
 }

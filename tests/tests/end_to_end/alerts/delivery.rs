@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
 
 use super::{WITHIN, Watched, assert_whole_lives, events, logged};
 use crate::scene::assert_ends_well;
@@ -25,13 +24,13 @@ fn alerts_without_broker(count: usize, away: Duration) -> Result<()> {
     let mut daemon = watched.run_eagerly(&["porch", "yard"])?;
     watched.wait_for_new(1)?;
     watched.broker.kill()?;
-    let before = logged(&daemon).len();
+    let before = logged(&daemon.process.stderr.all()).len();
     let killed = std::time::Instant::now();
     // Each line of the log wakes the wait; the stream of frames does not end.
-    daemon.process.stderr.wait_for("alerts without a broker", WITHIN + away, |_| {
-        (logged(&daemon).len() >= before + count && killed.elapsed() >= away).then_some(())
+    let told_without = daemon.process.stderr.wait_for("alerts without a broker", WITHIN + away, |lines| {
+        let told = logged(lines);
+        (told.len() >= before + count && killed.elapsed() >= away).then_some(told)
     })?;
-    let told_without = logged(&daemon);
     watched.broker.restart()?;
     watched.subscriber.wait_for_subscription(2)?;
     let last = told_without.last().cloned().unwrap_or_default();
@@ -41,7 +40,7 @@ fn alerts_without_broker(count: usize, away: Duration) -> Result<()> {
     assert_ends_well(&mut daemon)?;
     daemon.process.wait_output();
 
-    let told = logged(&daemon);
+    let told = logged(&daemon.process.stderr.all());
     let events = events(&watched.subscriber.messages())?;
     let begun = events.iter().filter(|event| event["event_type"] == "new");
     let arrived: Vec<String> = begun.filter_map(|event| event["id"].as_str().map(str::to_owned)).collect();
@@ -58,7 +57,7 @@ fn alerts_without_broker(count: usize, away: Duration) -> Result<()> {
         told_without.len() - before,
         killed.elapsed()
     );
-    let ended = events.iter().filter(|event| event["event_type"] == Value::from("end")).count();
+    let ended = events.iter().filter(|event| event["event_type"] == "end").count();
     assert_eq!(ended, lives);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use belvedere_tests::{Daemon, Subscriber, belvedere};
+use belvedere_tests::{Daemon, Subscriber, belvedere, write_noisy_film};
 
 use super::{EAGER, PHRASES, WITHIN, Watched, assert_whole_lives, events, is_event, toml_string};
 use crate::scene::assert_ends_well;
@@ -44,6 +44,26 @@ fn an_alert_comes_with_its_picture_within_a_second_of_the_frame_that_completes_i
     })?;
     assert_eq!(attributes.json()?["phrase"], "red car");
     ensure!(attributes.retained, "{attributes:?}");
+    assert_ends_well(&mut daemon)
+}
+
+#[test]
+fn a_snapshot_of_more_than_a_mebibyte_arrives_whole() -> Result<()> {
+    let watched = Watched::new()?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("film.mp4");
+    write_noisy_film(&path)?;
+    let rule = "min_score = 0\nmin_frames = 1\nsnapshot_quality = 100\nsnapshot_longest_side = 0\n";
+    let config = watched.config(&["porch"], &["orange cone"], rule).replace(
+        &format!("{:?}\nfps", watched.film.url()),
+        &format!("\"file://{}\"\nat_end = \"loop\"\nfps", path.display()),
+    );
+    let mut daemon = Daemon::start(&config)?;
+    let topic = "belvedere/porch/alert/orange_cone/snapshot";
+    let snapshot = watched.subscriber.wait_for("a snapshot", WITHIN, |message| message.topic == topic)?;
+    ensure!(snapshot.bytes.len() > 1 << 20, "{} bytes", snapshot.bytes.len());
+    let picture = image::load_from_memory(&snapshot.bytes)?;
+    assert_eq!((picture.width(), picture.height()), (1920, 1080));
     assert_ends_well(&mut daemon)
 }
 

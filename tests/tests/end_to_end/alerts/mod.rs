@@ -25,8 +25,14 @@ pub(crate) const PHRASES: [&str; 6] =
     ["red car", "blue person", "white dog", "red person", "orange cone", "green dog"];
 
 /// Alerts that begin with the first frame that shows the phrase, end with the first that does not, and come again at
-/// once: as many as there can be.
-pub(crate) const EAGER: &str = "min_frames = 1\nclear_after = \"1ms\"\ncooldown = \"0s\"\n";
+/// once: as many as there can be, of things that move through the teeth of [`COMB`].
+pub(crate) const EAGER: &str =
+    "min_frames = 1\nclear_after = \"1ms\"\ncooldown = \"0s\"\nzones = [\"comb\"]\nzone_test = \"centre\"\n";
+
+/// A zone of five teeth, each a tenth of the picture wide.
+const COMB: &str = "[[0, 1], [1, 1], [1, 0], [0.9, 0], [0.9, 0.98], [0.8, 0.98], [0.8, 0], [0.7, 0], [0.7, 0.98], \
+    [0.6, 0.98], [0.6, 0], [0.5, 0], [0.5, 0.98], [0.4, 0.98], [0.4, 0], [0.3, 0], [0.3, 0.98], [0.2, 0.98], [0.2, 0], \
+    [0.1, 0], [0.1, 0.98], [0, 0.98]]";
 
 /// A broker, someone who listens, the film as a camera, and a file for what must not be lost.
 pub(crate) struct Watched {
@@ -61,6 +67,7 @@ impl Watched {
                  first_frame_timeout = \"5s\"\nframe_timeout = \"2s\"\nanswer_timeout = \"1s\"\nlongest_backoff = \"1s\"\n",
                 self.film.url()
             );
+            let _ = write!(config, "\n[[camera.zone]]\nname = \"comb\"\npolygon = {COMB}\n");
             for phrase in phrases {
                 let phrase = toml_string(phrase);
                 let _ = write!(config, "\n[[camera.alert]]\nphrase = {phrase}\n{rule}\n");
@@ -99,13 +106,13 @@ pub(crate) fn events(messages: &[Message]) -> Result<Vec<Value>> {
     fresh.filter(|message| seen.insert(message.payload.clone())).map(Message::json).collect()
 }
 
-/// The ids of the alerts that the daemon has told its log of, in order.
-pub(crate) fn logged(daemon: &Daemon) -> Vec<String> {
-    let of_line = |line: String| {
-        let (_, fields) = line.split_once(": alert camera=")?;
+/// The ids of the alerts that these lines of a daemon's log tell of, in order.
+pub(crate) fn logged(lines: &[String]) -> Vec<String> {
+    let of_line = |line: &String| {
+        let (_, fields) = line.split_once(" alert camera=")?;
         Some(fields.split_once("id=\"")?.1.split_once('"')?.0.to_owned())
     };
-    daemon.process.stderr.all().into_iter().filter_map(of_line).collect()
+    lines.iter().filter_map(of_line).collect()
 }
 
 /// Checks that each event has one `new`, first, and one `end`, last, and that a phrase has one at a time; how many
