@@ -36,6 +36,8 @@ struct Operation {
     alerting: Arc<Alerting>,
     wanted: watch::Receiver<Option<bool>>,
     state: watch::Sender<CameraState>,
+    /// The position that was said last.
+    said: Option<bool>,
 }
 
 impl SwitchedCamera {
@@ -69,6 +71,7 @@ impl SwitchedCamera {
             alerting: Arc::clone(alerting),
             wanted: is_wanted,
             state: now,
+            said: None,
         };
         Ok(SwitchedCamera { name, wanted, state, counters, task: tokio::spawn(operation.run(first)) })
     }
@@ -106,8 +109,7 @@ impl Operation {
             let Some(is_wanted) = *self.wanted.borrow_and_update() else {
                 return;
             };
-            self.outbox.set_state(self.enabled_topic.clone(), if is_wanted { "ON" } else { "OFF" });
-            self.alerting.set_enabled(&self.name, is_wanted);
+            self.say_position(is_wanted);
             let camera = if is_wanted { first.take().or_else(|| self.open()) } else { None };
             match camera {
                 Some(camera) => self.attend(camera).await,
@@ -151,12 +153,19 @@ impl Operation {
         if *self.wanted.borrow() == Some(false) {
             tracing::info!(camera = self.name, "camera switched off");
             // Before its pipeline goes, which may take a while: its alerts are over now, and not because it went.
-            self.outbox.set_state(self.enabled_topic.clone(), "OFF");
-            self.alerting.set_enabled(&self.name, false);
+            self.say_position(false);
         }
         camera.stop().await;
         // The last frame is of a camera that is not watched any more.
         drop(self.slot.take());
+    }
+
+    /// Says where the switch is, to others and to the alerts.
+    fn say_position(&mut self, is_enabled: bool) {
+        if self.said.replace(is_enabled) != Some(is_enabled) {
+            self.outbox.set_state(self.enabled_topic.clone(), if is_enabled { "ON" } else { "OFF" });
+            self.alerting.set_enabled(&self.name, is_enabled);
+        }
     }
 
     fn tell(&self, now: &CameraStatus, last_logged: Option<&CameraStatus>) {

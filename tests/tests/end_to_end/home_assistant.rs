@@ -45,6 +45,7 @@ fn the_daemon_and_its_cameras_are_announced_and_again_when_home_assistant_starts
     scene.subscriber.wait_for_payload(mark, "belvedere/porch/enabled/state", "ON", WITHIN)?;
     scene.subscriber.wait_for_payload(mark, "belvedere/porch/alert/red_car/state", "OFF", WITHIN)?;
     scene.available(mark, "online")?;
+    scene.results(0, "porch", 1)?;
     assert_ends_well(&mut daemon)
 }
 
@@ -60,6 +61,7 @@ fn what_leaves_the_configuration_leaves_home_assistant_and_the_broker() -> Resul
         keys.contains(&"alert_red_car".to_owned()) && keys.contains(&"alert_blue_dog".to_owned()),
         "{keys:?}"
     );
+    scene.results(0, "yard", 1)?;
     assert_ends_well(&mut daemon)?;
 
     // The porch goes, and of the yard one phrase.
@@ -81,6 +83,7 @@ fn what_leaves_the_configuration_leaves_home_assistant_and_the_broker() -> Resul
     ] {
         scene.subscriber.wait_for_payload(mark, gone, "", WITHIN)?;
     }
+    scene.results(mark, "yard", 1)?;
     assert_ends_well(&mut daemon)?;
 
     // And then nobody is to find anything.
@@ -90,6 +93,7 @@ fn what_leaves_the_configuration_leaves_home_assistant_and_the_broker() -> Resul
     for gone in [DAEMON, yard] {
         scene.subscriber.wait_for_payload(mark, gone, "", WITHIN)?;
     }
+    scene.results(mark, "yard", 1)?;
     assert_ends_well(&mut daemon)?;
     let late = Subscriber::start(&scene.broker)?;
     late.wait_for_payload(0, "belvedere/available", "offline", WITHIN)?;

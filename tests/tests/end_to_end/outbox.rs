@@ -23,6 +23,7 @@ fn a_second_daemon_with_the_same_outbox_does_not_start_and_says_why() -> Result<
     assert_eq!(status.code(), Some(1), "{}", second.output());
     let complaint = format!("spool {}: another process uses it", path.display());
     assert!(second.output().contains(&complaint), "{}", second.output());
+    scene.results(0, "porch", 1)?;
     assert_ends_well(&mut first)
 }
 
@@ -34,5 +35,6 @@ fn an_outbox_in_memory_is_said_to_be_one() -> Result<()> {
     scene.available(0, "online")?;
     let said = daemon.output().lines().filter(|line| line.contains("in memory only")).count();
     assert_eq!(said, 1, "{}", daemon.output());
+    scene.results(0, "porch", 1)?;
     assert_ends_well(&mut daemon)
 }
