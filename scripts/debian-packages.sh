@@ -7,6 +7,7 @@ packages=(
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   mosquitto
+  openssl
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

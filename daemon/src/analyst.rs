@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan};
 use belvedere_models::{
-    Answer, CancelToken, Checkpoint, Evidence, Florence, FoundPhrase, FoundRegion, Generation,
-    GenerationOptions, ImageFeatures, LoadOptions, ModelError, ParseMode, PictureSize, Prompt, PromptStyle,
-    Shape, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
+    Answer, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions, ImageFeatures,
+    LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region, ScoreWeights,
+    Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
 use belvedere_models::engine::Pixels;
+use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
 use crate::cache;
@@ -84,6 +85,10 @@ pub struct Analyst {
     options: GenerationOptions,
     max_prompt_tokens: usize,
     is_bundled: bool,
+    form: PhraseForm,
+    examiner: Examiner,
+    /// What the vision tower made of the newest picture.
+    newest: Option<ImageFeatures>,
 }
 
 impl Analyst {
@@ -110,10 +115,11 @@ impl Analyst {
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
         let florence = Florence::load(&checkpoint, &options)?;
+        let weights = if settings.path.is_none() { ScoreWeights::BUNDLED } else { ScoreWeights::UNFITTED };
         Ok(Analyst {
             florence,
             tokenizer,
-            plan: PreprocessPlan::new(spec)?,
+            plan: PreprocessPlan::new(spec.clone())?,
             options: GenerationOptions {
                 beams: settings.beams,
                 max_new_tokens: settings.max_new_tokens,
@@ -121,6 +127,9 @@ impl Analyst {
             },
             max_prompt_tokens: checkpoint.config().text.max_positions.saturating_sub(image_tokens),
             is_bundled: settings.path.is_none(),
+            form: settings.phrases,
+            examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
+            newest: None,
         })
     }
 
@@ -139,6 +148,11 @@ impl Analyst {
     pub fn answer_with_exactly(&mut self, tokens: usize) {
         self.options.min_new_tokens = tokens;
         self.options.max_new_tokens = tokens;
+    }
+
+    /// Lets every region of a phrase be asked back, not only where there is doubt: for measurements.
+    pub fn check_every_region(&mut self) {
+        self.examiner.check_every_region();
     }
 
     /// A prompt for `task`.
@@ -184,40 +198,71 @@ impl Analyst {
         let pixels = self.preprocess(picture)?;
         let preprocess = ms_since(clock);
         let (features, vision) = self.encode(&pixels, cancel)?;
-        let questions = prompts.iter().chain(phrases.iter().map(|phrase| phrase.prompt()));
+        let about_phrases = self.questions(phrases, self.form)?;
+        let questions = prompts.iter().chain(about_phrases.iter().map(|(prompt, _)| prompt));
         let questions: Vec<&[u32]> = questions.map(Prompt::token_ids).collect();
         let mut generated = self.florence.generate(&features, &questions, &self.options, cancel)?;
-        let about_phrases = generated.split_off(prompts.len().min(generated.len()));
+        let said_of_phrases = generated.split_off(prompts.len().min(generated.len()));
         let size = PictureSize::new(picture.width(), picture.height());
         let mut timing = TimingMs { preprocess, vision, ..TimingMs::default() };
-        let mut answers = Vec::with_capacity(prompts.len());
-        for (prompt, Generation { token_ids, log_probs, timing: times }) in prompts.iter().zip(generated) {
+        // The whole batch shares one.
+        if let Some(Generation { timing: times, .. }) = generated.first().or(said_of_phrases.first()) {
             timing.encoder = times.encoder_ms;
             timing.decode = times.prefill_ms + times.decode_ms;
+        }
+        let mut answers = Vec::with_capacity(prompts.len());
+        for (prompt, Generation { token_ids, log_probs, .. }) in prompts.iter().zip(generated) {
             let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
             let output = prompt.parse(&self.tokenizer, answer, size, mode)?;
             answers.push(Found { output, token_ids });
         }
-        let found = phrases.iter().zip(&about_phrases);
-        let phrases = found.map(|(phrase, generation)| self.found(phrase, generation, size));
-        Ok(Analysis { answers, phrases: phrases.collect::<Result<_, _>>()?, timing })
+        let asked = about_phrases.iter().zip(&said_of_phrases);
+        let asked: Vec<Asked<'_>> =
+            asked.map(|((prompt, phrases), answer)| Asked { prompt, phrases, answer }).collect();
+        let is_detection = |prompt: &&Prompt| prompt.task() == Some(Task::ObjectDetection);
+        let detected = prompts.iter().position(|prompt| is_detection(&prompt));
+        let detected: &[Region] =
+            detected.and_then(|at| answers.get(at)).map_or(&[], |found| found.output.regions.as_slice());
+        let clock = Instant::now();
+        let look = Look { features: &features, picture: size, phrases, asked: &asked, detected };
+        let phrases = self.examine(look, cancel)?;
+        if !phrases.is_empty() {
+            timing.evidence = ms_since(clock);
+        }
+        Ok(Analysis { answers, phrases, timing })
     }
 
-    fn found(
+    /// The questions for `phrases`, each with the places of the phrases that it asks for.
+    ///
+    /// # Errors
+    /// A phrase is too long for the model.
+    pub fn questions(
         &self,
-        phrase: &WatchedPhrase,
-        generation: &Generation,
-        size: PictureSize,
-    ) -> Result<FoundPhrase, AnalysisError> {
-        let answer = Answer { token_ids: &generation.token_ids, log_probs: &generation.log_probs };
-        let output = phrase.prompt().parse(&self.tokenizer, answer, size, ParseMode::Default)?;
-        let regions = output.regions.iter().filter_map(|region| {
-            let Shape::Box(box_px) = region.shape else { return None };
-            let location = region.score.unwrap_or_default();
-            let evidence = Evidence { location, label: 0.0, contrast: None, region: None, rival: None };
-            Some(FoundRegion { box_px, score: location, evidence })
-        });
-        Ok(FoundPhrase { regions: regions.collect() })
+        phrases: &[&WatchedPhrase],
+        form: PhraseForm,
+    ) -> Result<Vec<(Prompt, Vec<usize>)>, AnalysisError> {
+        Ok(form.questions(&self.tokenizer, phrases)?)
+    }
+
+    /// The stage after the answers about phrases: their evidence and scores.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn examine(
+        &mut self,
+        look: Look<'_>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<FoundPhrase>, AnalysisError> {
+        Ok(self.examiner.examine(&mut self.florence, &self.tokenizer, look, cancel)?)
+    }
+
+    /// What the model would have to generate to say `text`, in which locations are written out.
+    ///
+    /// # Errors
+    /// The tokenizer refuses it.
+    pub fn sequence(&self, text: &str) -> Result<Vec<u32>, AnalysisError> {
+        let start = self.tokenizer.vocabulary().eos;
+        Ok([vec![start], self.tokenizer.encode(text)?].concat())
     }
 
     /// The stage before the model: colour, size and normalisation.
@@ -239,7 +284,42 @@ impl Analyst {
     ) -> Result<(ImageFeatures, f64), AnalysisError> {
         let view =
             Pixels { width: pixels.width as usize, height: pixels.height as usize, data: &pixels.data };
-        Ok(self.florence.encode_image(view, cancel)?)
+        let (features, ms) = self.florence.encode_image(view, cancel)?;
+        self.newest = Some(features.clone());
+        Ok((features, ms))
+    }
+
+    /// One more question about `picture`; it is encoded unless it `is_newest`, the last one that was.
+    ///
+    /// # Errors
+    /// The model's, and cancellation.
+    pub fn ask_again(
+        &mut self,
+        prompt: &Prompt,
+        picture: &ImageView<'_>,
+        is_newest: bool,
+        cancel: &CancelToken,
+    ) -> Result<(Found, TimingMs), AnalysisError> {
+        let mut timing = TimingMs::default();
+        let features = match self.newest.clone().filter(|_| is_newest) {
+            Some(features) => features,
+            None => {
+                let clock = Instant::now();
+                let pixels = self.preprocess(picture)?;
+                timing.preprocess = ms_since(clock);
+                let (features, vision) = self.encode(&pixels, cancel)?;
+                timing.vision = vision;
+                features
+            }
+        };
+        let generated = self.generate(&features, std::slice::from_ref(prompt), cancel)?;
+        let Generation { token_ids, log_probs, timing: times } =
+            generated.into_iter().next().ok_or(ModelError::Cancelled)?;
+        timing.encoder = times.encoder_ms;
+        timing.decode = times.prefill_ms + times.decode_ms;
+        let size = PictureSize::new(picture.width(), picture.height());
+        let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
+        Ok((Found { output: self.parse(prompt, answer, size, ParseMode::Default)?, token_ids }, timing))
     }
 
     /// The text stages, prompt by prompt.

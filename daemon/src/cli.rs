@@ -107,6 +107,7 @@ impl ModelChoice {
             threads: self.threads.map(usize::from),
             beams: 1,
             max_new_tokens: 1024,
+            phrases: belvedere_models::PhraseForm::default(),
         }
     }
 }
@@ -255,6 +256,9 @@ pub struct Bench {
     /// Beams of the search; 1 is greedy.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     pub beams: u16,
+    /// Measures also what it costs to search a frame for so many phrases instead of one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub phrases: Option<u16>,
     /// Only the model: no clip is decoded, nothing is published.
     #[arg(long)]
     pub model_only: bool,
@@ -319,6 +323,9 @@ pub struct Demo {
     /// Stop after so many results; those that do not come within --seconds are a failure.
     #[arg(long, value_name = "N")]
     pub results: Option<u64>,
+    /// Stop after so many alerts; those that do not come within --seconds are a failure.
+    #[arg(long, value_name = "N")]
+    pub alerts: Option<u64>,
 }
 
 /// A device by its name.

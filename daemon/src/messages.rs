@@ -34,6 +34,13 @@ pub struct TimingMs {
     /// Prefill and all steps.
     #[serde(serialize_with = "tenths")]
     pub decode: f64,
+    /// Evidence about the phrases of alerts, beyond their answers; absent where none is watched for.
+    #[serde(serialize_with = "tenths", skip_serializing_if = "is_zero")]
+    pub evidence: f64,
+}
+
+fn is_zero(ms: &f64) -> bool {
+    *ms == 0.0
 }
 
 fn tenths<S: Serializer>(ms: &f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -254,7 +261,13 @@ mod tests {
             input: None,
             text: "car<loc_1>",
             regions: &[region],
-            timing_ms: TimingMs { preprocess: 1.23, vision: 33.0, encoder: 4.1, decode: 18.68 },
+            timing_ms: TimingMs {
+                preprocess: 1.23,
+                vision: 33.0,
+                encoder: 4.1,
+                decode: 18.68,
+                evidence: 0.0,
+            },
         };
         assert_eq!(
             String::from_utf8(to_json(&message)).unwrap(),

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use belvedere::alerts::{
+    AlertSettings, Fraction, Polygon, Schedule, SizeLimits, WeeklyRange, Zone, ZoneTest, Zones, time_zone,
+};
 use belvedere::config::{self, Broker, Problems, Settings};
+use belvedere::snapshot::SnapshotStyle;
+use jiff::civil::Weekday;
 
 struct Folder(tempfile::TempDir);
 
@@ -120,6 +125,13 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
     let mqtt = |lines: &str| GOOD.replace("url = \"mqtt://broker.local\"", lines);
     let camera = |lines: &str| format!("{GOOD}{lines}\n");
     let tasks = |list: &str| GOOD.replace("[\"caption\"]", list);
+    const POLYGON: &str = "polygon = [[0, 0], [1, 0], [1, 1]]";
+    let zone = |lines: &str| camera(&format!("[[camera.zone]]\nname = \"lawn\"\n{lines}"));
+    // With a phrase among the lines they are the second alert's.
+    let alert = |lines: &str| {
+        let second = if lines.starts_with("phrase") { "[[camera.alert]]\n" } else { "" };
+        camera(&format!("[[camera.alert]]\nphrase = \"a dog\"\n{second}{lines}"))
+    };
     let cases: Vec<(String, &str, &str)> = vec![
         (mqtt(""), "mqtt.url", "missing"),
         (mqtt("url = 3"), "mqtt.url", "must be a string, not a whole number"),
@@ -141,7 +153,28 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         (mqtt("url = \"mqtt://host\"\npassword = \"p\""), "mqtt.password", "did you mean \"password_file\"?"),
         (mqtt("url = \"mqtt://host\"\nkeep_alive = \"10 parsecs\""), "mqtt.keep_alive", "no length of time"),
         (mqtt("url = \"mqtt://host\"\nkeep_alive = \"1ms\""), "mqtt.keep_alive", "between"),
-        (mqtt("url = \"mqtt://host\"\ndiscovery = \"homeassistant\""), "mqtt.discovery", "unknown key"),
+        (mqtt("url = \"mqtt://host\"\ndiscovery = true"), "mqtt.discovery", "false or a string"),
+        (mqtt("url = \"mqtt://host\"\ndiscovery = \"a/#\""), "mqtt.discovery", "only subscriptions may"),
+        (mqtt("url = \"mqtt://host\"\noutbox = true"), "mqtt.outbox", "false or a string"),
+        (mqtt("url = \"mqtt://host\"\noutbox_messages = 0"), "mqtt.outbox_messages", "from 1"),
+        (mqtt("url = \"mqtt://host\"\noutbox_size = \"64\""), "mqtt.outbox_size", "64MiB"),
+        (mqtt("url = \"mqtt://host\"\noutbox_size = \"1KiB\""), "mqtt.outbox_size", "between"),
+        (mqtt("url = \"mqtt://host\"\nclient_key_file = \"/absent\""), "mqtt.client_key_file", "mqtts"),
+        (
+            mqtt("url = \"mqtts://host\"\nclient_key_file = \"/dev/null\""),
+            "mqtt.client_certificate_file",
+            "missing",
+        ),
+        (
+            mqtt("url = \"mqtts://host\"\nclient_certificate_file = \"/dev/null\""),
+            "mqtt.client_key_file",
+            "missing",
+        ),
+        (
+            mqtt("url = \"mqtt://host\"\nusername = \"u\"\npassword_file = \"/proc/sys/kernel/ostype\""),
+            "mqtt.url",
+            "allow_plain_text_password",
+        ),
         (mqtt("url = \"mqtt://host\"\ntopic = \"$SYS\""), "mqtt.topic", "$"),
         (format!("model = 1\n{GOOD}"), "model", "must be a table"),
         (format!("{GOOD}[model]\nprecision = \"exakt\""), "model.precision", "did you mean \"exact\"?"),
@@ -160,7 +193,50 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         (camera("enabled = \"yes\""), "camera[0].enabled", "must be true or false"),
         (camera("credentials_file = \"/absent\""), "camera[0].credentials_file", "/absent"),
         (camera("frame_timeout = 10"), "camera[0].frame_timeout", "must be a string"),
-        (camera("zone = []"), "camera[0].zone", "unknown key"),
+        (camera("zone = 1"), "camera[0].zone", "a list of tables"),
+        (camera("zones = []"), "camera[0].zones", "did you mean \"zone\"?"),
+        (zone("polygon = [[0, 0], [1, 1]]"), "camera[0].zone[0].polygon", "2 points"),
+        (zone("polygon = [[0, 0], [1, 2], [0.5, 1]]"), "camera[0].zone[0].polygon", "outside the picture"),
+        (zone("polygon = [[0, 0], [1], [0.5, 1]]"), "camera[0].zone[0].polygon[1]", "[x, y]"),
+        (zone("polygon = [[0, 0], [1, 1], [1, 0], [0, 1]]"), "camera[0].zone[0].polygon", "meets itself"),
+        (zone(""), "camera[0].zone[0].polygon", "missing"),
+        (zone(&format!("{POLYGON}\nnmae = 1")), "camera[0].zone[0].nmae", "did you mean \"name\"?"),
+        (
+            zone(&format!("{POLYGON}\n[[camera.zone]]\nname = \"lawn\"\n{POLYGON}")),
+            "camera[0].zone[1].name",
+            "two zones are named",
+        ),
+        (camera("[[camera.alert]]"), "camera[0].alert[0].phrase", "missing"),
+        (camera("[[camera.alert]]\nphrase = \"a <loc_5>\""), "camera[0].alert[0].phrase", "'<'"),
+        (alert(&format!("phrase = {:?}", "x".repeat(301))), "camera[0].alert[1].phrase", "301 characters"),
+        (alert("phrase = \"A  Dog!\""), "camera[0].alert[1].phrase", "would be published where \"a dog\" is"),
+        (alert("phrase = \"a dog\""), "camera[0].alert[1].phrase", "asked for already"),
+        (alert("min_score = 40"), "camera[0].alert[0].min_score", "not between 0 and 1"),
+        (alert("min_frames = 0"), "camera[0].alert[0].min_frames", "from 1"),
+        (alert("clear_after = \"0s\""), "camera[0].alert[0].clear_after", "between"),
+        (alert("cooldown = 60"), "camera[0].alert[0].cooldown", "must be a string"),
+        (alert("cooldwon = \"60s\""), "camera[0].alert[0].cooldwon", "did you mean \"cooldown\"?"),
+        (alert("zones = [\"lawm\"]"), "camera[0].alert[0].zones[0]", "has no zone \"lawm\""),
+        (alert("zone_test = \"center\""), "camera[0].alert[0].zone_test", "did you mean \"centre\"?"),
+        (alert("zone_test = \"share\""), "camera[0].alert[0].zone_share", "missing"),
+        (alert("zone_test = \"share\"\nzone_share = 0"), "camera[0].alert[0].zone_share", "above 0"),
+        (alert("zone_share = 0.5"), "camera[0].alert[0].zone_share", "only"),
+        (alert("min_area = 0.5\nmax_area = 0.1"), "camera[0].alert[0].min_area", "nothing is"),
+        (alert("min_height = 0.5\nmax_height = 0.1"), "camera[0].alert[0].min_height", "nothing is"),
+        (alert("schedule = []"), "camera[0].alert[0].schedule", "never come"),
+        (alert("schedule = [\"22-6\"]"), "camera[0].alert[0].schedule[0]", "22:00-06:30"),
+        (
+            alert("schedule = [{ hours = \"22:00-06:00\", days = [\"fry\"] }]"),
+            "camera[0].alert[0].schedule[0].days[0]",
+            "did you mean \"fri\"?",
+        ),
+        (
+            alert("schedule = [\"22:00-06:00\"]\ntime_zone = \"Europe/Roma\""),
+            "camera[0].alert[0].time_zone",
+            "not known here",
+        ),
+        (alert("time_zone = \"Europe/Rome\""), "camera[0].alert[0].time_zone", "there is none"),
+        (alert("snapshot_quality = 0"), "camera[0].alert[0].snapshot_quality", "from 1 to 100"),
         (tasks("[]"), "camera[0].tasks", "no task"),
         (tasks("\"caption\""), "camera[0].tasks", "must be a list"),
         (tasks("[3]"), "camera[0].tasks[0]", "a task's name"),
@@ -183,6 +259,84 @@ fn every_kind_of_mistake_is_blamed_on_its_key() {
         let blamed = lines.iter().any(|line| line.contains(&format!(" {key}: ")) && line.contains(holds));
         assert!(blamed, "{key} ... {holds} is not in {lines:#?}\nof\n{text}");
     }
+}
+
+#[test]
+fn alerts_have_the_documented_defaults_and_need_no_task() {
+    let text = GOOD.replace("tasks = [\"caption\"]", "fps = 0.02\n[[camera.alert]]\nphrase = \"a dog\"");
+    let camera = Folder::new(&text).load().unwrap().cameras.remove(0);
+    assert!(camera.tasks.is_empty());
+    let [alert] = &camera.alerts[..] else { panic!("{camera:?}") };
+    let expected = AlertSettings { unwatched_after: Duration::from_secs(150), ..AlertSettings::default() };
+    assert_eq!((alert.phrase.as_str(), &alert.rule), ("a dog", &expected));
+    assert_eq!(alert.snapshot, SnapshotStyle::default());
+}
+
+#[test]
+fn every_key_of_an_alert_means_what_it_says() {
+    let text = r#"
+fps = 5
+[[camera.zone]]
+name = "driveway"
+polygon = [[0.1,0.5],[0.6,0.5],[0.6,1.0],[0.1,1.0]]
+
+[[camera.alert]]
+phrase = "person on a ladder"
+min_score = 0.7
+min_frames = 3
+clear_after = "20s"
+cooldown = "5m"
+zones = ["driveway"]
+zone_test = "share"
+zone_share = 0.25
+min_area = 0.01
+max_area = 0.5
+min_height = 0.1
+max_height = 0.9
+schedule = ["22:00-06:30", { hours = "00:00-24:00", days = ["sat", "sun"] }]
+time_zone = "UTC"
+snapshot = false
+snapshot_boxes = false
+snapshot_quality = 50
+snapshot_longest_side = 0
+"#;
+    let camera = Folder::new(&format!("{GOOD}{text}")).load().unwrap().cameras.remove(0);
+    let fraction = |value| Fraction::new(value).unwrap();
+    let polygon = Polygon::new(vec![[0.1, 0.5], [0.6, 0.5], [0.6, 1.0], [0.1, 1.0]]).unwrap();
+    let sides = |min, max| [Some(fraction(min)), Some(fraction(max))];
+    let every_day = "mon tue wed thu fri sat sun".split(' ').map(weekday).collect::<Vec<_>>();
+    let ranges = vec![
+        WeeklyRange::parse("22:00-06:30", &every_day).unwrap(),
+        WeeklyRange::parse("00:00-24:00", &every_day[5..]).unwrap(),
+    ];
+    let rule = AlertSettings {
+        min_score: fraction(0.7),
+        min_frames: 3.try_into().unwrap(),
+        clear_after: Duration::from_secs(20),
+        unwatched_after: Duration::from_secs(60),
+        cooldown: Duration::from_secs(300),
+        zones: Zones::new(vec![Zone::new("driveway", polygon).unwrap()], &["driveway"]).unwrap(),
+        zone_test: ZoneTest::share(0.25).unwrap(),
+        size: SizeLimits::new(sides(0.01, 0.5), sides(0.1, 0.9)).unwrap(),
+        schedule: Some(Schedule::new(time_zone(Some("UTC")).unwrap(), ranges).unwrap()),
+        snapshot: false,
+    };
+    assert_eq!(camera.alerts[0].rule, rule);
+    let style = SnapshotStyle { boxes: false, quality: 50, longest_side_px: 0 };
+    assert_eq!(camera.alerts[0].snapshot, style);
+}
+
+fn weekday(name: &str) -> Weekday {
+    let days = [
+        ("mon", Weekday::Monday),
+        ("tue", Weekday::Tuesday),
+        ("wed", Weekday::Wednesday),
+        ("thu", Weekday::Thursday),
+        ("fri", Weekday::Friday),
+        ("sat", Weekday::Saturday),
+        ("sun", Weekday::Sunday),
+    ];
+    days.into_iter().find(|(day, _)| *day == name).unwrap().1
 }
 
 #[test]
@@ -251,7 +405,7 @@ fn no_secret_is_shown_by_settings_or_problems() {
     let password = folder.write("password", "hunter2\n");
     let credentials = folder.write("credentials", "eve:swordfish\n");
     let text = format!(
-        "[mqtt]\nurl = \"mqtt://host\"\nusername = \"u\"\npassword_file = {password:?}\n\
+        "[mqtt]\nurl = \"mqtts://host\"\nusername = \"u\"\npassword_file = {password:?}\n\
          [[camera]]\nname = \"a\"\nurl = \"rtsp://bob:opensesame@192.0.2.1/\"\n\
          credentials_file = {credentials:?}\ntasks = [\"ocr\"]\n"
     );

@@ -86,6 +86,67 @@ async fn an_alert_that_was_not_acknowledged_is_sent_at_the_next_connection_and_n
     expect(&mut client, 2..5).await;
 }
 
+/// A broker that closes the connection at alert 2, as brokers do at a message larger than they take.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_at_which_the_broker_cuts_every_connection_is_given_up_and_no_other() {
+    let folder = TempDir::new().unwrap();
+    let broker = ScriptedBroker::start().await;
+    let outbox = outbox(&folder);
+    let counters = Arc::new(MqttCounters::default());
+    let options = LinkOptions::new(&settings(broker.address()), None).unwrap();
+    outbox.set_state("root/available".to_owned(), "online");
+    push(&outbox, 0..5);
+    let _link = Link::spawn(options, Arc::clone(&outbox), Arc::clone(&counters));
+    let poison = format!("{ALERTS}=2");
+    let mut taken = Vec::new();
+    let mut cuts = 0;
+    while taken.last().is_none_or(|last| last != &format!("{ALERTS}=4")) {
+        let (mut client, _) = broker.accept(Success).await;
+        loop {
+            let publish = client.unacknowledged().await;
+            if said(&publish) == poison {
+                cuts += 1;
+                break;
+            }
+            client.acknowledge(publish.pkid).await;
+            taken.push(said(&publish));
+            if taken.last().is_some_and(|last| last == &format!("{ALERTS}=4")) {
+                break;
+            }
+        }
+        assert!(cuts < 20, "{taken:?}");
+    }
+    taken.retain(|said| said != "root/available=online");
+    taken.dedup();
+    assert_eq!(taken, [0, 1, 3, 4].map(|alert| format!("{ALERTS}={alert}")));
+    assert_eq!(counters.counts().dropped_refused, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_at_which_the_broker_cuts_every_connection_does_not_block_the_others() {
+    let folder = TempDir::new().unwrap();
+    let broker = ScriptedBroker::start().await;
+    let outbox = outbox(&folder);
+    outbox.set_state("announcement".to_owned(), "large");
+    outbox.set_state("root/available".to_owned(), "online");
+    push(&outbox, 0..1);
+    let _link = link(broker.address(), &outbox);
+    for _ in 0..20 {
+        let (mut client, _) = broker.accept(Success).await;
+        loop {
+            let publish = client.unacknowledged().await;
+            if publish.topic == "announcement" {
+                break;
+            }
+            client.acknowledge(publish.pkid).await;
+            if publish.topic == ALERTS {
+                return;
+            }
+        }
+    }
+    panic!("the alert does not come");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_broker_acknowledged_is_sent_by_the_next_process() {
     let folder = TempDir::new().unwrap();

@@ -111,6 +111,30 @@ fn bytes_are_bounded_and_a_message_larger_than_the_bound_drops_no_other() {
     assert_eq!(spool.take_dropped().events, 2);
 }
 
+/// By their names.
+fn notes(spool: &Spool) -> Vec<(String, String)> {
+    let text = |payload| String::from_utf8(payload).unwrap();
+    spool.notes().unwrap().into_iter().map(|note| (note.topic, text(note.payload))).collect()
+}
+
+#[test]
+fn notes_survive_a_restart_and_are_neither_sent_nor_counted_nor_dropped() {
+    let (_folder, path) = place();
+    let limits = SpoolLimits { messages: 2, bytes: 10_000 };
+    let mut spool = Spool::open(&path, limits).unwrap();
+    for (name, text) in [("one", "1"), ("two", "2"), ("one", "again")] {
+        spool.append(SpoolKind::Note, name, text.as_bytes()).unwrap();
+    }
+    append_events(&mut spool, &["a", "b", "c"]);
+    drop(spool);
+    let mut spool = Spool::open(&path, limits).unwrap();
+    let note = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(notes(&spool), [note("two", "2"), note("one", "again")]);
+    assert_eq!((payloads(&spool), spool.len()), (vec!["b".to_owned(), "c".to_owned()], 2));
+    spool.append(SpoolKind::Note, "two", b"").unwrap();
+    assert_eq!(notes(&spool), [note("one", "again")]);
+}
+
 #[test]
 fn file_and_folder_are_for_this_user_alone() {
     let (_folder, path) = place();

@@ -2,9 +2,9 @@ use std::time::Instant;
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate};
+use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of};
 use crate::engine::ort::{OrtEngine, OrtOptions};
-use crate::engine::{CancelToken, Engine, ImageFeatures, Pixels};
+use crate::engine::{BatchLimits, CancelToken, Engine, ImageFeatures, KeptPrompt, Pixels};
 
 /// Where to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,4 +152,64 @@ impl Florence {
         let prompts: Vec<&[u32]> = prompts.iter().map(AsRef::as_ref).collect();
         generate(self.engine.as_mut(), features, &prompts, &self.decoder, options, cancel)
     }
+
+    /// Encodes a prompt about one picture and keeps it: for [`score_kept`](Self::score_kept), any number of times.
+    ///
+    /// # Errors
+    /// A prompt that is too long, an engine failure, cancellation.
+    pub fn keep_prompt(
+        &mut self,
+        features: &ImageFeatures,
+        prompt: &[u32],
+        cancel: &CancelToken,
+    ) -> Result<KeptPrompt, ModelError> {
+        self.engine.keep(features, prompt, cancel)
+    }
+
+    /// How probable the model holds given answers, in one pass of the decoder: `answers[i]` to `prompts[i]`. Answers are
+    /// whole sequences, as in [`Generation::token_ids`]; entry t of a result is the log-probability of token t + 1,
+    /// unlike [`Generation::log_probs`] without any bans.
+    ///
+    /// # Errors
+    /// Prompts of another model, an answer that is too long, an engine failure, logits that are not finite.
+    pub fn score_kept(
+        &mut self,
+        prompts: &[&KeptPrompt],
+        answers: &[&[u32]],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        cancel.check()?;
+        let precision = self.engine.precision();
+        let mut batch = self.engine.resume(prompts, limits(1, answers))?;
+        log_probs_of(batch.force(answers, 1)?, answers, self.decoder.vocabulary, precision)
+    }
+
+    /// How probable the model holds given answers about one picture, in one pass of the encoder and one of the decoder:
+    /// `answers_each` answers to each prompt, those to the first prompt first. See [`score_kept`](Self::score_kept).
+    ///
+    /// # Errors
+    /// As for [`generate`](Self::generate), and an answer that is too long.
+    pub fn score(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[&[u32]],
+        answers: &[&[u32]],
+        answers_each: usize,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let precision = self.engine.precision();
+        let mut batch = self.engine.start(features, prompts, limits(answers_each, answers), cancel)?;
+        cancel.check()?;
+        log_probs_of(batch.force(answers, answers_each)?, answers, self.decoder.vocabulary, precision)
+    }
+
+    /// What every answer begins with: the start token, and the forced one where there is one.
+    pub fn answer_prefix(&self) -> Vec<u32> {
+        std::iter::once(self.decoder.decoder_start).chain(self.decoder.forced_bos).collect()
+    }
+}
+
+fn limits(rows: usize, answers: &[&[u32]]) -> BatchLimits {
+    let longest = answers.iter().map(|answer| answer.len()).max().unwrap_or(0);
+    BatchLimits { beams: rows, max_length: longest + 1 }
 }

@@ -16,7 +16,7 @@ pub use checkpoint::Checkpoint;
 pub use decode::{EarlyStopping, Generation, GenerationOptions, StageTimes};
 pub use engine::{CancelToken, Engine, ImageFeatures};
 pub use error::{ModelError, TokenizersCause};
-pub use evidence::{Evidence, FoundPhrase, FoundRegion, WatchedPhrase};
+pub use evidence::{Evidence, FoundPhrase, FoundRegion, PhraseForm, ScoreWeights, WatchedPhrase};
 pub use florence::{Device, Florence, LoadOptions, Precision};
 pub use parse::{Answer, ParseMode, Region, Shape, TaskOutput};
 pub use tasks::{InputKind, LocationBox, PictureSize, Prompt, PromptStyle, Task, TaskInput};

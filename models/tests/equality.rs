@@ -1,4 +1,4 @@
-//! Token for token what transformers generates, for every shape, picture and task of `testdata/goldens.json`.
+//! Token for token what transformers generates, and answers as probable as it holds them, for every shape, picture and task of `testdata/goldens.json`.
 //!
 //! Needs an ONNX Runtime library, found as the program finds it (`ORT_DYLIB_PATH`, or installed).
 
@@ -8,7 +8,9 @@ use belvedere_kernels::{ImageView, Plane, PreprocessPlan, PreprocessSpec};
 use belvedere_models::checkpoint::{FlorenceConfig, Layout};
 use belvedere_models::engine::Pixels;
 use belvedere_models::synthetic::{StoredType, SyntheticModel};
-use belvedere_models::{CancelToken, Checkpoint, Florence, GenerationOptions, LoadOptions, Precision};
+use belvedere_models::{
+    CancelToken, Checkpoint, Florence, GenerationOptions, ImageFeatures, LoadOptions, Precision,
+};
 use serde_json::Value;
 
 /// Below this distance of first and second choice, a greedy token is decided by f32 rounding: the script that makes
@@ -75,7 +77,7 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
     let mut model = Florence::load(&checkpoint(shape, folder.path()), &options).expect("a model");
     let cancel = CancelToken::new();
     let max_new_tokens = shape["max_new_tokens"].as_u64().expect("max_new_tokens") as usize;
-    let (mut compared, mut wrong) = (0, Vec::new());
+    let (mut compared, mut given, mut wrong) = (0, 0, Vec::new());
     for picture in array(shape, "pictures") {
         let name = picture["picture"].as_str().expect("a name");
         let data = pixels(name, (width, height));
@@ -95,6 +97,9 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
             }
         }
         let runs = array(picture, "runs");
+        if openvino.is_none() {
+            given += compare_given_answers(&mut model, &features, runs, &mut wrong);
+        }
         let prompts: Vec<Vec<u32>> = runs.iter().map(|run| ids(&run["prompt_ids"])).collect();
         for (key, beams) in [("greedy", 1), ("beams", 3)] {
             let options = GenerationOptions { beams, max_new_tokens, ..GenerationOptions::default() };
@@ -132,7 +137,46 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
             }
         }
     }
+    assert!(openvino.is_some() || given >= 500, "{}: only {given} tokens of given answers", shape["name"]);
     (compared, wrong)
+}
+
+/// Gives the model the answers of the goldens' beam searches about one picture, whose log-probabilities are those before
+/// any ban, beside other answers and over prompts of other lengths; returns how many tokens were compared.
+fn compare_given_answers(
+    model: &mut Florence,
+    features: &ImageFeatures,
+    runs: &[Value],
+    wrong: &mut Vec<String>,
+) -> usize {
+    let cancel = CancelToken::new();
+    let prompts: Vec<Vec<u32>> = runs.iter().map(|run| ids(&run["prompt_ids"])).collect();
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let answers: Vec<Vec<u32>> =
+        runs.iter().flat_map(|run| [ids(&run["greedy"]["ids"]), ids(&run["beams"]["ids"])]).collect();
+    let answers: Vec<&[u32]> = answers.iter().map(Vec::as_slice).collect();
+    let given = model.score(features, &prompts, &answers, 2, &cancel).expect("scores");
+    let keep = |prompt: &&[u32]| model.keep_prompt(features, prompt, &cancel).expect("a kept prompt");
+    let kept: Vec<_> = prompts.iter().map(keep).collect();
+    let of_beams: Vec<&[u32]> = answers.iter().skip(1).step_by(2).copied().collect();
+    let later = model.score_kept(&kept.iter().collect::<Vec<_>>(), &of_beams, &cancel).expect("scores");
+    let mut compared = 0;
+    for ((run, given), later) in runs.iter().zip(given.iter().skip(1).step_by(2)).zip(&later) {
+        let golden = array(&run["beams"], "log_probs");
+        assert_eq!((given.len(), later.len()), (golden.len(), golden.len()), "{}", run["task"]);
+        for ((ours, again), theirs) in given.iter().zip(later).zip(golden) {
+            let theirs = theirs.as_f64().expect("a number");
+            // That of a forced token, the second and perhaps the last.
+            if theirs == 0.0 {
+                continue;
+            }
+            compared += 1;
+            if (f64::from(*ours) - theirs).abs() > 2e-3 || (ours - again).abs() > 1e-4 {
+                wrong.push(format!("{} given: {ours} and {again}, expected {theirs}", run["task"]));
+            }
+        }
+    }
+    compared
 }
 
 fn compare_all(openvino: Option<bool>) {

@@ -1,9 +1,9 @@
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::{Process, free_port};
+use crate::{Certificate, Process, free_port};
 
 /// How long Mosquitto may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -17,23 +17,44 @@ pub struct Login {
     pub password: &'static str,
 }
 
+/// A second door of a broker, with TLS.
+#[derive(Clone, Debug)]
+pub struct BrokerTls {
+    /// What the broker shows.
+    pub certificate: Certificate,
+    /// Whom the broker trusts; clients without a certificate of this authority are not let in.
+    pub clients_of: Option<PathBuf>,
+}
+
 /// A Mosquitto of the test's own, on a loopback port that was free.
 pub struct Broker {
     process: Option<Process>,
     folder: TempDir,
     port: u16,
     login: Option<Login>,
+    tls: Option<BrokerTls>,
+    tls_port: u16,
 }
 
 impl Broker {
     /// Starts a broker that lets everyone in.
     pub fn start() -> Result<Self> {
-        Self::start_on_free_port(None)
+        Self::start_on_free_port(None, None)
     }
 
     /// Starts a broker that lets in only `login`.
     pub fn start_with_login(login: Login) -> Result<Self> {
-        Self::start_on_free_port(Some(login))
+        Self::start_on_free_port(Some(login), None)
+    }
+
+    /// Starts a broker that lets everyone in at its plain door, and has one with TLS besides.
+    pub fn start_with_tls(tls: BrokerTls) -> Result<Self> {
+        Self::start_on_free_port(None, Some(tls))
+    }
+
+    /// As `[mqtt] url` wants the door with TLS.
+    pub fn tls_url(&self) -> String {
+        format!("mqtts://127.0.0.1:{}", self.tls_port)
     }
 
     /// The port it listens on; the same after a restart.
@@ -71,12 +92,13 @@ impl Broker {
         self.process.as_ref().map(|process| process.stderr.all()).unwrap_or_default()
     }
 
-    fn start_on_free_port(login: Option<Login>) -> Result<Self> {
-        let mut broker = Self { process: None, folder: TempDir::new()?, port: 0, login };
+    fn start_on_free_port(login: Option<Login>, tls: Option<BrokerTls>) -> Result<Self> {
+        let mut broker = Self { process: None, folder: TempDir::new()?, port: 0, login, tls, tls_port: 0 };
         // Another test may take the free port first: then another port.
         let mut attempts = 0;
         loop {
             broker.port = free_port()?;
+            broker.tls_port = free_port()?;
             attempts += 1;
             match broker.launch() {
                 Ok(process) => {
@@ -128,6 +150,17 @@ impl Broker {
                     );
                 }
                 config.push_str(&format!("allow_anonymous false\npassword_file {}\n", passwords.display()));
+            }
+        }
+        if let Some(BrokerTls { certificate, clients_of }) = &self.tls {
+            config.push_str(&format!(
+                "listener {} 127.0.0.1\ncertfile {}\nkeyfile {}\n",
+                self.tls_port,
+                certificate.certificate.display(),
+                certificate.key.display(),
+            ));
+            if let Some(authority) = clients_of {
+                config.push_str(&format!("cafile {}\nrequire_certificate true\n", authority.display()));
             }
         }
         Ok(config)

@@ -31,6 +31,8 @@ impl Daemon {
         fs::write(&path, config)?;
         let mut command = command()?;
         command.args(["run", "--config"]).arg(&path).env("BELVEDERE_LOG", "debug");
+        // What waits for the broker is this daemon's own.
+        command.env("STATE_DIRECTORY", folder.path().join("state"));
         adjust(&mut command);
         Ok(Self { process: Process::spawn("belvedere", &mut command)?, _folder: folder })
     }

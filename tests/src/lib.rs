@@ -4,11 +4,14 @@
 //! Every process is killed when its owner is dropped, by its own process handle.
 
 mod broker;
+mod certificates;
 mod checkpoint;
 mod daemon;
 mod event_log;
+pub mod evidence;
 mod free_port;
 mod process;
+mod publisher;
 pub mod quality;
 mod result_shape;
 mod rtsp_server;
@@ -16,12 +19,14 @@ mod silent_server;
 mod subscriber;
 mod video_file;
 
-pub use broker::{Broker, Login};
+pub use broker::{Broker, BrokerTls, Login};
+pub use certificates::{Certificate, Certificates};
 pub use checkpoint::{SmallCheckpoint, noise_image};
 pub use daemon::{Daemon, Finished, belvedere, belvedere_path, spawn_belvedere};
 pub use event_log::EventLog;
 pub use free_port::free_port;
 pub use process::Process;
+pub use publisher::Publisher;
 pub use result_shape::{ResultMessage, assert_result_shape};
 pub use rtsp_server::{RtspServer, Stream};
 pub use silent_server::SilentServer;

@@ -53,6 +53,11 @@ impl Process {
         })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Writes a line to its standard input.
     pub fn say(&mut self, line: &str) -> Result<()> {
         let stdin = self.child.stdin.as_mut().with_context(|| format!("{} listens no longer", self.name))?;

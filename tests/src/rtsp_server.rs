@@ -16,6 +16,8 @@ pub enum Stream {
     H265,
     /// H.264 whose bytes are damaged all the way.
     CorruptH264,
+    /// 640x360 at 15 frames per second, H.264: the film of the demonstration, from its beginning, once.
+    Film,
 }
 
 /// A real RTSP server in its own process, so that killing it closes its sockets as a power cut would.
@@ -76,6 +78,7 @@ fn serve(stream: Stream, login: Option<(&str, &str)>, port: u16) -> Result<(Proc
         Stream::H264 => "h264",
         Stream::H265 => "h265",
         Stream::CorruptH264 => "corrupt-h264",
+        Stream::Film => "film",
     };
     command.args([name, &port.to_string()]);
     if let Some((user, password)) = login {

@@ -47,6 +47,11 @@ impl SilentServer {
         format!("rtsp://{}/stream", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Who connected so far.
     pub fn accepted(&self) -> &EventLog<SocketAddr> {
         &self.accepted

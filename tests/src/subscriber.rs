@@ -2,7 +2,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -16,8 +16,12 @@ use crate::{Broker, EventLog, Login};
 pub struct Message {
     /// The whole topic.
     pub topic: String,
-    /// The payload, which all of Belvedere's text topics have as UTF-8.
+    /// The payload as text; what is no UTF-8 is replaced.
     pub payload: String,
+    /// The payload as it is.
+    pub bytes: Vec<u8>,
+    /// When it came.
+    pub received: SystemTime,
     /// Whether the broker had kept it from before the subscription.
     pub retained: bool,
 }
@@ -69,6 +73,8 @@ impl Subscriber {
                         Ok(Event::Incoming(Packet::Publish(publish))) => messages.push(Message {
                             topic: publish.topic.clone(),
                             payload: String::from_utf8_lossy(&publish.payload).into_owned(),
+                            bytes: publish.payload.to_vec(),
+                            received: SystemTime::now(),
                             retained: publish.retain,
                         }),
                         Ok(_) => {}
@@ -131,6 +137,16 @@ impl Subscriber {
             seen = messages.len();
             fresh.iter().find(|message| wanted(message)).cloned()
         })
+    }
+
+    /// Waits until `found` makes something of all messages so far; it is asked at each new one.
+    pub fn wait_until<R>(
+        &self,
+        what: &str,
+        within: Duration,
+        found: impl FnMut(&[Message]) -> Option<R>,
+    ) -> Result<R> {
+        self.messages.wait_for(what, within, found)
     }
 
     /// Waits for `payload` on `topic` after `mark`.

@@ -7,9 +7,12 @@ use super::CommandError;
 use crate::bundled;
 use crate::config::{self, Broker, Settings};
 use crate::exit::Exit;
+use crate::mqtt::LinkOptions;
 
 pub(super) fn check(path: &Path) -> Result<Exit, CommandError> {
     let settings = config::load(path)?;
+    // Reads the certificates; connects to nothing.
+    LinkOptions::new(&settings.mqtt, None)?;
     print!("{}", summary(path, &settings));
     Ok(Exit::Done)
 }

@@ -70,7 +70,8 @@ impl CommandError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            CommandError::Config(_) => Exit::Configuration,
+            CommandError::Config(_) | CommandError::Mqtt(_) => Exit::Configuration,
+            CommandError::Watch(WatchError::Mqtt(_)) => Exit::Configuration,
             CommandError::Watch(error) if error.is_unavailable() => Exit::Unavailable,
             CommandError::Analysis(error) if error.is_unavailable() => Exit::Unavailable,
             CommandError::Pipeline(PipelineError::GStreamer { .. }) => Exit::Unavailable,

@@ -17,7 +17,10 @@ mod settings;
 
 pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
-pub use settings::{Broker, CameraAlert, CameraSettings, CameraTask, ModelSettings, MqttSettings, Settings};
+pub use settings::{
+    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, ModelSettings, MqttSettings,
+    OutboxPlace, OutboxSettings, Settings, Tls,
+};
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! `[model]`
 
-use belvedere_models::{Device, Precision};
+use belvedere_models::{Device, PhraseForm, Precision};
 
 use super::reader::{Read, Reader};
 use super::settings::ModelSettings;
@@ -20,6 +20,11 @@ pub(super) fn read(table: &Reader<'_>) -> Read<ModelSettings> {
         table.one_of("precision", &[("fast", Precision::Fast), ("exact", Precision::Exact)], Precision::Fast);
     let threads = table.whole_number("threads", 1..=1024);
     let beams = table.whole_number("beams", 1..=16);
+    let phrases = table.one_of(
+        "phrases",
+        &[("each", PhraseForm::Each), ("grouped", PhraseForm::Grouped)],
+        PhraseForm::default(),
+    );
     let max_new_tokens = table.whole_number("max_new_tokens", 1..=1024);
     Some(ModelSettings {
         path: path?,
@@ -27,6 +32,7 @@ pub(super) fn read(table: &Reader<'_>) -> Read<ModelSettings> {
         precision: precision?,
         threads: threads?,
         beams: beams?.unwrap_or(1),
+        phrases: phrases?,
         max_new_tokens: max_new_tokens?.unwrap_or(MAX_NEW_TOKENS),
     })
 }

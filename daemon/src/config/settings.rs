@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use belvedere_models::{Device, Precision, Task};
+use belvedere_models::{Device, PhraseForm, Precision, Task};
 use belvedere_pipelines::SourceSpec;
 
 use super::Secret;
 use crate::alerts::{AlertSettings, Phrase};
+use crate::mqtt::spool::SpoolLimits;
 use crate::snapshot::SnapshotStyle;
 
 /// A configuration without a mistake. Its `Debug` shows no secret.
@@ -41,11 +42,49 @@ pub enum Broker {
     },
 }
 
-/// How the broker's certificate is checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How the broker's certificate is checked, and with what this side shows who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// The PEM file of the authority to trust; absent, those that the system trusts.
+    /// `ca_file`: the PEM file of the authority to trust; absent, those that the system trusts.
     pub ca_file: Option<PathBuf>,
+    /// `client_certificate_file` and `client_key_file`
+    pub identity: Option<ClientIdentity>,
+}
+
+/// A certificate that the broker knows its clients by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The PEM file of the certificate, with those between it and the authority.
+    pub certificate_file: PathBuf,
+    /// The PEM file of its private key.
+    pub key_file: PathBuf,
+}
+
+/// Where the messages wait that must not be lost, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxSettings {
+    /// `outbox`
+    pub place: OutboxPlace,
+    /// `outbox_messages`, `outbox_size`
+    pub limits: SpoolLimits,
+}
+
+impl OutboxSettings {
+    /// For what is over when the process is.
+    pub fn in_memory() -> OutboxSettings {
+        OutboxSettings { place: OutboxPlace::Memory, limits: SpoolLimits::default() }
+    }
+}
+
+/// `outbox`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxPlace {
+    /// In the folder for the state of this user or service ([`crate::mqtt::spool::default_path`]).
+    Default,
+    /// In this file.
+    File(PathBuf),
+    /// Lost with the process.
+    Memory,
 }
 
 /// `[mqtt]`
@@ -65,6 +104,10 @@ pub struct MqttSettings {
     pub keep_alive: Duration,
     /// `stats_interval`
     pub stats_interval: Duration,
+    /// `discovery`: the first level of Home Assistant's discovery topics; absent, nothing is announced.
+    pub discovery: Option<String>,
+    /// `outbox` and its bounds.
+    pub outbox: OutboxSettings,
 }
 
 /// `[model]`
@@ -80,6 +123,8 @@ pub struct ModelSettings {
     pub threads: Option<usize>,
     /// `beams`: 1 is greedy.
     pub beams: usize,
+    /// `phrases`: how those of alerts are asked for.
+    pub phrases: PhraseForm,
     /// `max_new_tokens`: after so many tokens an answer is cut off.
     pub max_new_tokens: usize,
 }

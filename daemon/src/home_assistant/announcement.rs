@@ -114,6 +114,11 @@ impl Announcement {
         &self.daemon_id
     }
 
+    /// Whether an announcement on this topic would be about this daemon or a camera of it, of now or of before.
+    pub fn is_about_ours(&self, topic: &str) -> bool {
+        self.device_of(topic).is_some()
+    }
+
     /// The device that an announcement on this topic would be about.
     pub(super) fn device_of<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let id = topic.strip_prefix(&self.prefix)?.strip_prefix("/device/")?.strip_suffix("/config")?;

@@ -16,6 +16,9 @@ pub struct MqttCounters {
     pub(super) dropped_events: AtomicU64,
     pub(super) dropped_snapshots: AtomicU64,
     pub(super) dropped_states: AtomicU64,
+    pub(super) dropped_refused: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) dropped_incoming: AtomicU64,
 }
 
 /// [`MqttCounters`] at one moment.
@@ -35,6 +38,12 @@ pub struct MqttCounts {
     pub dropped_snapshots: u64,
     /// Retained states that were dropped because the spool was full of them.
     pub dropped_states: u64,
+    /// Messages that were given up because the broker cut the connection each time they came.
+    pub dropped_refused: u64,
+    /// Messages from others that the broker passed on.
+    pub received: u64,
+    /// Of those, messages that were too long or too many.
+    pub dropped_incoming: u64,
 }
 
 impl MqttCounters {
@@ -48,7 +57,15 @@ impl MqttCounters {
             dropped_events: self.dropped_events.load(Relaxed),
             dropped_snapshots: self.dropped_snapshots.load(Relaxed),
             dropped_states: self.dropped_states.load(Relaxed),
+            dropped_refused: self.dropped_refused.load(Relaxed),
+            received: self.received.load(Relaxed),
+            dropped_incoming: self.dropped_incoming.load(Relaxed),
         }
+    }
+
+    /// A message from others was read and is not answered.
+    pub fn incoming_dropped(&self) {
+        count(&self.dropped_incoming);
     }
 
     pub(super) fn spool_dropped(&self, dropped: Dropped) {

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::topics;
-use crate::config::{Broker, MqttSettings, Secret};
+use crate::config::{Broker, ClientIdentity, MqttSettings, Secret, Tls};
 
-/// The largest packet sent or taken. rumqttc's own limit of 10 KiB would end the connection at the
-/// first long result.
+/// The largest packet sent. rumqttc's own limit of 10 KiB would end the connection at the first long result.
 pub(super) const MAX_PACKET_BYTES: usize = 16 << 20;
+/// The largest packet taken; several of them may be in memory at a time. A larger one ends the connection.
+const MAX_INCOMING_BYTES: usize = 4 << 20;
+
+const NO_CERTIFICATE: &str = "holds no certificate in PEM form";
 
 /// What is wrong with the way to the broker, before it is tried.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,16 @@ pub enum MqttError {
     /// The file of `mqtt.ca_file` holds no usable certificate.
     #[error("mqtt.ca_file {}: {reason}", path.display())]
     CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file of `mqtt.client_certificate_file` or `mqtt.client_key_file` cannot be used.
+    #[error("mqtt.{key} {}: {reason}", path.display())]
+    ClientIdentity {
+        /// Which of the two.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -67,7 +80,7 @@ impl LinkOptions {
                 (address.ip().to_string(), address.port(), None)
             }
             (Broker::Remote { host, port, tls }, _) => {
-                let tls = tls.as_ref().map(|tls| client_config(tls.ca_file.as_deref())).transpose()?;
+                let tls = tls.as_ref().map(client_config).transpose()?;
                 (host.clone(), *port, tls)
             }
         };
@@ -91,7 +104,7 @@ impl LinkOptions {
     pub(super) fn to_mqtt(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
         options.set_keep_alive(self.keep_alive);
-        options.set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES);
+        options.set_max_packet_size(MAX_INCOMING_BYTES, MAX_PACKET_BYTES);
         options.set_last_will(LastWill::new(&self.available_topic, "offline", QoS::AtLeastOnce, true));
         if let Some(username) = &self.username {
             let password = self.password.as_ref().map_or("", Secret::reveal);
@@ -114,9 +127,9 @@ impl std::fmt::Debug for LinkOptions {
     }
 }
 
-fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, MqttError> {
+fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, MqttError> {
     let mut roots = RootCertStore::empty();
-    match ca_file {
+    match tls.ca_file.as_deref() {
         Some(path) => trust_file(&mut roots, path)?,
         None => {
             let found = rustls_native_certs::load_native_certs();
@@ -132,9 +145,42 @@ fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, MqttError>
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| MqttError::Tls { reason: error.to_string() })?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    Ok(Arc::new(match &tls.identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = read_identity(identity)?;
+            // Also refuses a key that is not the certificate's.
+            let config = config.with_client_auth_cert(chain, key);
+            config.map_err(|error| wrong_key(identity, error.to_string()))?
+        }
+    }))
+}
+
+fn read_identity(
+    identity: &ClientIdentity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), MqttError> {
+    let path = &identity.certificate_file;
+    let wrong = |reason: String| MqttError::ClientIdentity {
+        key: "client_certificate_file",
+        path: path.clone(),
+        reason,
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| wrong(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(wrong(NO_CERTIFICATE.to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_file(&identity.key_file).map_err(|error| match error {
+        pem::Error::Io(error) => wrong_key(identity, error.to_string()),
+        // The library's words may hold what stands in the file.
+        _ => wrong_key(identity, "holds no private key in PEM form".to_owned()),
+    })?;
+    Ok((chain, key))
+}
+
+fn wrong_key(identity: &ClientIdentity, reason: String) -> MqttError {
+    MqttError::ClientIdentity { key: "client_key_file", path: identity.key_file.clone(), reason }
 }
 
 fn trust_file(roots: &mut RootCertStore, path: &Path) -> Result<(), MqttError> {
@@ -145,7 +191,7 @@ fn trust_file(roots: &mut RootCertStore, path: &Path) -> Result<(), MqttError> {
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
     match roots.is_empty() {
-        true => Err(wrong("holds no certificate in PEM form".to_owned())),
+        true => Err(wrong(NO_CERTIFICATE.to_owned())),
         false => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::counters::{MqttCounters, count};
 use super::options::MAX_PACKET_BYTES;
 use super::spool::{NewMessage, SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
+use super::suspicion::MessageKey;
 
 /// At most this many results wait; one more drops the oldest.
 const MAX_RESULTS: usize = 1000;
@@ -191,16 +192,31 @@ impl Outbox {
 
     /// Takes the next message to send; one of the spool only where the link has room for it.
     pub(super) fn take(&self, has_room_for_spooled: bool) -> Option<Message> {
+        let spooled = || if has_room_for_spooled { self.take_spooled() } else { None };
+        self.take_state(None).or_else(spooled).or_else(|| self.take_result())
+    }
+
+    /// Takes the next state to send that is not `except`.
+    pub(super) fn take_state(&self, except: Option<&str>) -> Option<Message> {
         let mut queue = self.lock();
-        while let Some(topic) = queue.changed.pop_front() {
+        loop {
+            let next = queue.changed.iter().position(|topic| Some(topic.as_str()) != except)?;
+            let topic = queue.changed.remove(next)?;
             if let Some(payload) = queue.states.get(&topic).cloned() {
                 return Some(Message { topic, payload, class: Class::State });
             }
         }
-        if has_room_for_spooled && let Some(message) = self.spool.take() {
-            let class = Class::Spooled { id: message.id, is_retained: message.kind.is_retained() };
-            return Some(Message { topic: message.topic, payload: message.payload, class });
-        }
+    }
+
+    /// Takes the next message of the spool.
+    pub(super) fn take_spooled(&self) -> Option<Message> {
+        let message = self.spool.take()?;
+        let class = Class::Spooled { id: message.id, is_retained: message.kind.is_retained() };
+        Some(Message { topic: message.topic, payload: message.payload, class })
+    }
+
+    fn take_result(&self) -> Option<Message> {
+        let mut queue = self.lock();
         let message = queue.results.pop_front()?;
         queue.result_bytes -= message.size();
         Some(message)
@@ -222,6 +238,13 @@ impl Outbox {
         self.spool.acknowledge(id);
     }
 
+    /// The state of `topic` is not said again, until it is set anew.
+    pub(super) fn forget_state(&self, topic: &str) {
+        let mut queue = self.lock();
+        queue.states.remove(topic);
+        queue.changed.retain(|changed| changed != topic);
+    }
+
     /// From now on everything in the spool is taken again that was not acknowledged.
     pub(super) fn rewind(&self) {
         self.spool.rewind();
@@ -232,8 +255,8 @@ impl Outbox {
         self.spool.is_drained()
     }
 
-    /// Marks every state as not sent; `last` goes out after all others.
-    pub(super) fn resend_states(&self, last: &str) {
+    /// Marks every state as not sent; `last` goes out after all others. Each connection does that by itself.
+    pub fn resend_states(&self, last: &str) {
         let mut queue = self.lock();
         let topics = queue.states.keys().filter(|topic| *topic != last);
         let mut changed: VecDeque<String> = topics.cloned().collect();
@@ -271,11 +294,12 @@ impl Outbox {
 }
 
 impl Message {
-    /// Its place in the spool, if it is the spool's.
-    pub(super) fn spool_id(&self) -> Option<SpoolId> {
+    /// What it is known by, where it is to be acknowledged.
+    pub(super) fn key(&self) -> Option<MessageKey> {
         match self.class {
-            Class::Spooled { id, .. } => Some(id),
-            Class::Result | Class::State => None,
+            Class::Spooled { id, .. } => Some(MessageKey::Spooled(id)),
+            Class::State => Some(MessageKey::State(self.topic.clone())),
+            Class::Result => None,
         }
     }
 

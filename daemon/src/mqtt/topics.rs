@@ -53,6 +53,22 @@ pub fn enabled_state(root: &str, camera: &str) -> String {
     format!("{root}/{camera}/enabled/state")
 }
 
+/// `ROOT/CAMERA/ask`: a question from others, JSON.
+pub fn ask(root: &str, camera: &str) -> String {
+    format!("{root}/{camera}/ask")
+}
+
+/// `ROOT/CAMERA/answer`: the answer to a question, JSON.
+pub fn answer(root: &str, camera: &str) -> String {
+    format!("{root}/{camera}/answer")
+}
+
+/// The camera of a topic that `name` makes of a root and a camera's name.
+pub fn camera_in<'a>(topic: &'a str, root: &str, name: fn(&str, &str) -> String) -> Option<&'a str> {
+    let camera = topic.strip_prefix(root)?.strip_prefix('/')?.split('/').next()?;
+    (name(root, camera) == topic).then_some(camera)
+}
+
 /// Whether `root` can stand before `/available`.
 ///
 /// # Errors
@@ -73,7 +89,16 @@ pub fn check_root(root: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_root;
+    use super::{ask, camera_in, check_root, enabled_set};
+
+    #[test]
+    fn the_camera_of_a_topic_is_found_again() {
+        assert_eq!(camera_in("a/b/porch/ask", "a/b", ask), Some("porch"));
+        assert_eq!(camera_in("a/b/porch/enabled/set", "a/b", enabled_set), Some("porch"));
+        for wrong in ["a/b/porch", "a/b/porch/ask/x", "a/c/porch/ask", "a/bporch/ask", "a/b", ""] {
+            assert_eq!(camera_in(wrong, "a/b", ask), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_root_that_a_broker_would_refuse_is_refused_first() {

@@ -1,10 +1,15 @@
 //! `belvedere run`: cameras, model and broker put together, watched over, and taken apart.
 
 mod alerting;
+mod announcing;
+mod asking;
+mod camera_state;
 mod model_thread;
 mod progress;
 mod signals;
 mod stats;
+mod switched_camera;
+mod switches;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use belvedere_models::CancelToken;
-use belvedere_pipelines::{Camera, CameraHandle, CameraStatus, FailureKind, PipelineError, Scheduler};
+use belvedere_pipelines::{PipelineError, Scheduler};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -20,14 +25,19 @@ use tokio::time::MissedTickBehavior;
 use crate::analyst::{AnalysisError, Analyst};
 use crate::broker::{BrokerError, EmbeddedBroker};
 use crate::bundled;
-use crate::config::{Broker, Settings};
-use crate::mqtt::spool::SpoolError;
-use crate::mqtt::{Link, LinkOptions, MqttCounters, MqttError, Outbox, topics};
+use crate::config::{Broker, CameraSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::mqtt::spool::{self, SpoolError};
+use crate::mqtt::{InboxLimits, Link, LinkOptions, MqttCounters, MqttError, Outbox, Subscription, topics};
 
 use alerting::Alerting;
+use announcing::Announcing;
+use asking::{Answering, AskedCamera, Asking};
+use camera_state::{CameraState, CameraStates};
 use model_thread::{ModelThread, Questions};
 pub use progress::{CameraProgress, Progress, ProgressValues};
 pub use signals::Signals;
+use switched_camera::SwitchedCamera;
+use switches::{Switches, first_positions};
 
 /// From the signal on, the frame in hand has this long to be cancelled before `offline` is said.
 const FRAME_LIMIT: Duration = Duration::from_millis(2000);
@@ -105,9 +115,8 @@ pub struct Watch {
     outbox: Arc<Outbox>,
     alerting: Arc<Alerting>,
     link: Link,
-    cameras: Vec<CameraHandle>,
-    disabled: Vec<String>,
-    /// Publish the cameras' states, and the statistics.
+    cameras: Vec<SwitchedCamera>,
+    /// Hear what others say, tell Home Assistant, publish the statistics, let time pass.
     tasks: JoinSet<()>,
     scheduler: Scheduler,
     cancel: CancelToken,
@@ -124,17 +133,35 @@ impl Watch {
         let started = Instant::now();
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
-        let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters))?);
+        let outbox = Arc::new(open_outbox(&settings.mqtt.outbox, &counters)?);
         let topic = settings.mqtt.topic.clone();
+        let positions = first_positions(&settings.cameras, &outbox);
+        let is_enabled =
+            |camera: &CameraSettings| positions.get(&camera.name).copied().unwrap_or(camera.enabled);
         for camera in &settings.cameras {
-            let status = if camera.enabled { "offline" } else { "disabled" };
+            let (status, position) = if is_enabled(camera) { ("offline", "ON") } else { ("disabled", "OFF") };
             outbox.set_state(topics::status(&topic, &camera.name), status);
+            outbox.set_state(topics::enabled_state(&topic, &camera.name), position);
         }
         outbox.set_state(topics::available(&topic), "online");
         let alerting = Arc::new(Alerting::new(&settings.cameras, &topic, Arc::clone(&outbox)));
         alerting.begin();
         let options = LinkOptions::new(&settings.mqtt, embedded)?;
-        let link = Link::spawn(options, Arc::clone(&outbox), Arc::clone(&counters));
+        let (announcing, mut subscriptions) = Announcing::new(&settings, Arc::clone(&outbox));
+        let limits = InboxLimits { payload_bytes: switches::MAX_PAYLOAD_BYTES, newest_of_topic: true };
+        let switched = settings.cameras.iter().map(|camera| topics::enabled_set(&topic, &camera.name));
+        let switched: Vec<String> = switched.collect();
+        let (subscription, commands) =
+            Subscription::new(topics::enabled_set(&topic, "+"), limits, move |topic| {
+                switched.iter().any(|switched| switched == topic)
+            });
+        subscriptions.push(subscription);
+        let limits = InboxLimits { payload_bytes: asking::MAX_PAYLOAD_BYTES, newest_of_topic: false };
+        let (subscription, questions_asked) = Subscription::new(topics::ask(&topic, "+"), limits, |_| true);
+        subscriptions.push(subscription);
+        let link = Link::spawn_listening(options, Arc::clone(&outbox), Arc::clone(&counters), subscriptions);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(announcing.run(link.connected(), link.subscribed()));
 
         let model = settings.model.clone();
         let loaded = tokio::task::spawn_blocking(move || Analyst::load(&model)).await;
@@ -148,38 +175,38 @@ impl Watch {
 
         let mut questions = BTreeMap::new();
         let mut progress = Progress::default();
-        for camera in settings.cameras.iter().filter(|camera| camera.enabled) {
+        for camera in &settings.cameras {
             let asked = Questions::new(&analyst, &topic, camera, progress.add(&camera.name))?;
             questions.insert(camera.name.clone(), asked);
         }
         let scheduler = Scheduler::new();
         let cancel = CancelToken::new();
+        let asked = settings.cameras.iter();
+        let asked = asked.map(|camera| (camera.name.clone(), AskedCamera { fps: camera.source.fps }));
+        let asking =
+            Arc::new(Asking::new(&topic, Arc::clone(&outbox), Arc::clone(&counters), asked.collect()));
         let model = ModelThread::spawn(
             analyst,
             scheduler.clone(),
             questions,
             Arc::clone(&alerting),
             Arc::clone(&outbox),
+            Answering::new(Arc::clone(&asking)),
             cancel.clone(),
         )?;
 
-        let mut tasks = JoinSet::new();
         tasks.spawn(tick_alerts(Arc::clone(&alerting)));
         let mut cameras = Vec::new();
-        for camera in settings.cameras.iter().filter(|camera| camera.enabled) {
-            let handle = Camera::spawn(camera.source.clone(), &scheduler)?;
-            let publishing = publish_status(
-                camera.name.clone(),
-                topics::status(&topic, &camera.name),
-                handle.status(),
-                Arc::clone(&alerting),
-                Arc::clone(&outbox),
-            );
-            tasks.spawn(publishing);
-            cameras.push(handle);
+        let mut switches = Switches::new(&topic, Arc::clone(&outbox));
+        for camera in &settings.cameras {
+            let (source, position) = (camera.source.clone(), is_enabled(camera));
+            let switched = SwitchedCamera::start(source, position, &topic, &scheduler, &outbox, &alerting)?;
+            switches.add(camera, switched.switch());
+            cameras.push(switched);
         }
-        let disabled = settings.cameras.iter().filter(|camera| !camera.enabled);
-        let disabled: Vec<String> = disabled.map(|camera| camera.name.clone()).collect();
+        let states = cameras.iter().map(|camera| (camera.name().to_owned(), camera.state()));
+        tasks.spawn(asking.hear(questions_asked, CameraStates(states.collect())));
+        tasks.spawn(switches.hear(commands));
         let stats = stats::Stats {
             started,
             device: device.clone(),
@@ -187,22 +214,9 @@ impl Watch {
             outbox: Arc::clone(&outbox),
             counters,
             cameras: stats::CameraSource::all(&cameras, &progress, &alerting),
-            disabled: disabled.clone(),
         };
         tasks.spawn(stats.publish_every(settings.mqtt.stats_interval));
-        Ok(Watch {
-            device,
-            topic,
-            outbox,
-            alerting,
-            link,
-            cameras,
-            disabled,
-            tasks,
-            scheduler,
-            cancel,
-            model,
-        })
+        Ok(Watch { device, topic, outbox, alerting, link, cameras, tasks, scheduler, cancel, model })
     }
 
     /// What runs the model, in one line.
@@ -230,7 +244,11 @@ impl Watch {
         self.scheduler.shut_down();
         // Before the cameras go: that they do is not why the alerts end.
         self.alerting.stop();
-        let cameras: Vec<String> = self.cameras.iter().map(|camera| camera.name().to_string()).collect();
+        let last = |camera: &SwitchedCamera| match *camera.state().borrow() {
+            CameraState::Disabled => (camera.name().to_owned(), CameraState::Disabled),
+            _ => (camera.name().to_owned(), CameraState::Offline),
+        };
+        let last: Vec<(String, CameraState)> = self.cameras.iter().map(last).collect();
         let mut stopping = JoinSet::new();
         for camera in self.cameras.drain(..) {
             stopping.spawn(camera.stop());
@@ -243,17 +261,37 @@ impl Watch {
             tracing::warn!("a camera's pipeline does not stop; not waiting for it");
         }
         self.tasks.shutdown().await;
-        for camera in cameras {
-            self.outbox.set_state(topics::status(&self.topic, &camera), "offline");
-        }
-        for camera in &self.disabled {
-            self.outbox.set_state(topics::status(&self.topic, camera), "disabled");
+        for (camera, state) in last {
+            self.outbox.set_state(topics::status(&self.topic, &camera), state.as_str());
         }
         self.outbox.set_state(topics::available(&self.topic), "offline");
         self.link.stop(BROKER_LIMIT).await;
         let flushed = tokio::task::spawn_blocking(move || self.outbox.flush(SPOOL_LIMIT)).await;
         if !flushed.unwrap_or(false) {
             tracing::warn!("the disk is slow; some of the last messages may be sent twice or not at all");
+        }
+    }
+}
+
+/// The outbox with its spool where the settings want it.
+fn open_outbox(settings: &OutboxSettings, counters: &Arc<MqttCounters>) -> Result<Outbox, SpoolError> {
+    let path = match &settings.place {
+        OutboxPlace::File(path) => Some(path.clone()),
+        OutboxPlace::Default => spool::default_path(),
+        OutboxPlace::Memory => None,
+    };
+    match path {
+        Some(path) => {
+            tracing::info!(outbox = %path.display(), "alerts wait for the broker on disk");
+            Outbox::open(path, settings.limits, Arc::clone(counters))
+        }
+        None => {
+            let why = match settings.place {
+                OutboxPlace::Memory => "mqtt.outbox = false",
+                _ => "there is no folder for it; name a file with mqtt.outbox",
+            };
+            tracing::warn!(why, "alerts wait for the broker in memory only, and a restart loses them");
+            Outbox::in_memory(Arc::clone(counters))
         }
     }
 }
@@ -276,39 +314,5 @@ async fn tick_alerts(alerting: Arc<Alerting>) {
     loop {
         ticks.tick().await;
         alerting.tick();
-    }
-}
-
-/// Publishes and logs a camera's status, at the start and at each change, until its supervision ends.
-async fn publish_status(
-    camera: String,
-    topic: String,
-    mut status: watch::Receiver<CameraStatus>,
-    alerting: Arc<Alerting>,
-    outbox: Arc<Outbox>,
-) {
-    let mut last_logged = None;
-    loop {
-        let now = status.borrow_and_update().clone();
-        match &now {
-            CameraStatus::Online => {
-                tracing::info!(camera, "camera online");
-                outbox.set_state(topic.clone(), "online");
-            }
-            CameraStatus::Offline { reason } => {
-                // Before the first try and after the end there is nothing to warn of, and the same
-                // reason again is no news.
-                let expected = matches!(reason.kind, FailureKind::NotYetConnected | FailureKind::Stopped);
-                if !expected && last_logged.as_ref() != Some(&now) {
-                    tracing::warn!(camera, %reason, "camera offline");
-                }
-                alerting.camera_offline(&camera, &reason.to_string());
-                outbox.set_state(topic.clone(), "offline");
-            }
-        }
-        last_logged = Some(now);
-        if status.changed().await.is_err() {
-            return;
-        }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::WatchError;
 use super::alerting::Alerting;
+use super::asking::{Answering, AskedFrame};
 use super::progress::CameraProgress;
 use crate::analyst::{AnalysisError, Analyst};
 use crate::config::CameraSettings;
@@ -86,10 +87,11 @@ impl ModelThread {
         questions: BTreeMap<String, Questions>,
         alerting: Arc<Alerting>,
         outbox: Arc<Outbox>,
+        answering: Answering,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
-        let mut work = Work { analyst, questions, alerting, outbox, cancel };
+        let mut work = Work { analyst, questions, alerting, outbox, answering, cancel };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
             while let Some(frame) = scheduler.next() {
                 work.analyse(&frame);
@@ -111,6 +113,7 @@ struct Work {
     questions: BTreeMap<String, Questions>,
     alerting: Arc<Alerting>,
     outbox: Arc<Outbox>,
+    answering: Answering,
     cancel: CancelToken,
 }
 
@@ -133,6 +136,8 @@ impl Work {
         let wanted = self.alerting.wanted(frame);
         if questions.prompts.is_empty() && wanted.is_empty() {
             questions.progress.unwanted();
+            let asked = AskedFrame { frame, picture: &picture, is_encoded: false };
+            self.answering.answer(&mut self.analyst, asked, &self.cancel);
             return;
         }
         let phrases: Vec<&WatchedPhrase> =
@@ -169,6 +174,8 @@ impl Work {
             self.outbox.push_result(asked.topic.clone(), to_json(&message));
         }
         questions.progress.analysed(age, analysis.answers.len());
+        let asked = AskedFrame { frame, picture: &picture, is_encoded: true };
+        self.answering.answer(&mut self.analyst, asked, &self.cancel);
     }
 }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use belvedere_pipelines::{CameraCounters, CameraHandle, CameraStatus, abandoned_pipelines};
+use belvedere_pipelines::{CameraCounters, abandoned_pipelines};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::alerting::Alerting;
+use super::camera_state::CameraState;
 use super::progress::{CameraProgress, Progress, ProgressValues};
+use super::switched_camera::SwitchedCamera;
 use crate::messages::{CameraStats, DroppedFrames, MqttStats, StatsMessage, to_json};
 use crate::mqtt::{MqttCounters, Outbox};
 use crate::process;
@@ -16,7 +18,7 @@ use crate::process;
 /// Where the numbers of a camera come from.
 pub(super) struct CameraSource {
     name: String,
-    status: watch::Receiver<CameraStatus>,
+    state: watch::Receiver<CameraState>,
     counters: Arc<CameraCounters>,
     progress: Arc<CameraProgress>,
     alerting: Arc<Alerting>,
@@ -26,15 +28,15 @@ pub(super) struct CameraSource {
 
 impl CameraSource {
     pub(super) fn all(
-        cameras: &[CameraHandle],
+        cameras: &[SwitchedCamera],
         progress: &Progress,
         alerting: &Arc<Alerting>,
     ) -> Vec<CameraSource> {
-        let source = |camera: &CameraHandle| CameraSource {
-            name: camera.name().to_string(),
-            status: camera.status(),
+        let source = |camera: &SwitchedCamera| CameraSource {
+            name: camera.name().to_owned(),
+            state: camera.state(),
             counters: Arc::clone(camera.counters()),
-            progress: progress.of(camera.name().as_str()).unwrap_or_default(),
+            progress: progress.of(camera.name()).unwrap_or_default(),
             alerting: Arc::clone(alerting),
             last: ProgressValues::default(),
         };
@@ -48,10 +50,7 @@ impl CameraSource {
         let age_ms = now.age_ms_sum - self.last.age_ms_sum;
         self.last = now;
         CameraStats {
-            status: match *self.status.borrow() {
-                CameraStatus::Online => "online",
-                CameraStatus::Offline { .. } => "offline",
-            },
+            status: self.state.borrow().as_str(),
             analysed: now.analysed,
             analysed_fps: hundredths(analysed as f64 / elapsed.as_secs_f64()),
             results: now.results,
@@ -73,7 +72,6 @@ pub(super) struct Stats {
     pub(super) outbox: Arc<Outbox>,
     pub(super) counters: Arc<MqttCounters>,
     pub(super) cameras: Vec<CameraSource>,
-    pub(super) disabled: Vec<String>,
 }
 
 impl Stats {
@@ -93,11 +91,8 @@ impl Stats {
     }
 
     fn message(&mut self, elapsed: Duration) -> StatsMessage {
-        let mut cameras: std::collections::BTreeMap<String, CameraStats> =
-            self.cameras.iter_mut().map(|camera| (camera.name.clone(), camera.stats(elapsed))).collect();
-        for name in &self.disabled {
-            cameras.insert(name.clone(), CameraStats::disabled());
-        }
+        let cameras = self.cameras.iter_mut().map(|camera| (camera.name.clone(), camera.stats(elapsed)));
+        let cameras = cameras.collect();
         StatsMessage {
             time: SystemTime::now(),
             version: env!("CARGO_PKG_VERSION"),

@@ -6,9 +6,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use belvedere::config::{Broker, MqttSettings, Secret};
+use belvedere::config::{Broker, MqttSettings, OutboxSettings, Secret};
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{
+    ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeReasonCode,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -25,6 +28,8 @@ pub fn settings(broker: SocketAddr) -> MqttSettings {
         client_id: "link-test".to_owned(),
         keep_alive: Duration::from_secs(30),
         stats_interval: Duration::from_secs(60),
+        discovery: None,
+        outbox: OutboxSettings::in_memory(),
     }
 }
 
@@ -89,6 +94,29 @@ impl Client {
         let mut ack = BytesMut::new();
         PubAck::new(packet_id).write(&mut ack).unwrap();
         self.stream.write_all(&ack).await.unwrap();
+    }
+
+    /// Answers the next SUBSCRIBE, and gives its filters.
+    pub async fn subscribe(&mut self) -> Vec<String> {
+        loop {
+            if let Packet::Subscribe(subscribe) = self.next().await.expect("gone") {
+                let codes = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce); subscribe.filters.len()];
+                let mut answer = BytesMut::new();
+                SubAck::new(subscribe.pkid, codes).write(&mut answer).unwrap();
+                self.stream.write_all(&answer).await.unwrap();
+                return subscribe.filters.into_iter().map(|filter| filter.path).collect();
+            }
+        }
+    }
+
+    /// Passes a message on.
+    pub async fn send(&mut self, topic: &str, payload: &[u8], is_retained: bool) {
+        let mut publish = Publish::new(topic, QoS::AtMostOnce, payload.to_vec());
+        publish.retain = is_retained;
+        let mut packet = BytesMut::new();
+        publish.write(&mut packet).unwrap();
+        // A client that hangs up in the middle is what some tests want.
+        let _ = self.stream.write_all(&packet).await;
     }
 
     /// The next publication, acknowledged if it wants that, as `topic=payload`.

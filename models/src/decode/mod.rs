@@ -1,9 +1,11 @@
 //! Turning logits into token sequences, exactly as the reference does (spec 4.5 to 4.8).
 
 mod beam;
+mod forced;
 mod generation;
 mod greedy;
 mod processors;
 mod scan;
 
+pub(crate) use forced::log_probs_of;
 pub use generation::{DecoderConfig, EarlyStopping, Generation, GenerationOptions, StageTimes, generate};

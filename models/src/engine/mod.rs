@@ -47,6 +47,26 @@ impl ImageFeatures {
     }
 }
 
+/// What the encoder made of one prompt about one picture, kept where the engine runs, to be decoded from again.
+///
+/// Cheap to clone. Only the engine that made it can read it.
+#[derive(Clone, Debug)]
+pub struct KeptPrompt {
+    storage: Arc<dyn Any + Send + Sync>,
+}
+
+impl KeptPrompt {
+    /// Wraps an engine's own storage.
+    pub fn new(storage: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { storage }
+    }
+
+    /// The storage, if it is of the type the asking engine stores.
+    pub fn storage<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.storage.downcast_ref()
+    }
+}
+
 /// How large a decoding batch can get, said before it starts so that buffers are made once.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
@@ -65,7 +85,7 @@ pub struct NextRow {
     pub token: u32,
 }
 
-/// Logits of the last position of every row, f32, on the host until the next call.
+/// Logits of the last position of every row, or of every position of every row, f32, on the host until the next call.
 #[derive(Debug)]
 pub struct Logits<'a> {
     values: &'a mut [f32],
@@ -126,12 +146,33 @@ pub trait Engine: Send {
         limits: BatchLimits,
         cancel: &CancelToken,
     ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError>;
+
+    /// Encodes one prompt over one picture's features and keeps it, for [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    fn keep(
+        &mut self,
+        features: &ImageFeatures,
+        prompt: &[u32],
+        cancel: &CancelToken,
+    ) -> Result<KeptPrompt, ModelError>;
+
+    /// Opens a batch with one item for each kept prompt, as [`start`](Self::start) does, without encoding anything.
+    ///
+    /// # Errors
+    /// Prompts of another engine, an empty batch.
+    fn resume<'e>(
+        &'e mut self,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError>;
 }
 
 /// Sequences being decoded together.
 ///
 /// Rows are grouped by item, items in the order of the prompts. [`prefill`](Self::prefill) is called once and first:
-/// it leaves one row an item. Every [`step`](Self::step) then names its rows by parent: several rows with one parent
+/// it leaves one row an item. ([`force`](Self::force) is called instead of everything else.) Every [`step`](Self::step) then names its rows by parent: several rows with one parent
 /// make beams, an item none of whose rows is named has finished and leaves the batch, its caches with it.
 /// Self-attention caches follow the parents; cross-attention caches belong to the item and are never copied.
 pub trait DecodeBatch {
@@ -140,6 +181,15 @@ pub trait DecodeBatch {
     /// # Errors
     /// An empty or over-long prefix, a second prefill, an engine failure.
     fn prefill(&mut self, tokens: &[u32]) -> Result<Logits<'_>, ModelError>;
+
+    /// Feeds whole sequences, `rows_per_item` for each item, and returns the logits of every position: for the row i
+    /// and the position t in row `i * T + t` of the result, T being the length of the longest sequence. What follows
+    /// the end of a shorter one means nothing.
+    ///
+    /// # Errors
+    /// No or empty sequences, more or less of them than the items have rows, a sequence that is too long, a batch in
+    /// which something was decoded already, an engine failure.
+    fn force(&mut self, sequences: &[&[u32]], rows_per_item: usize) -> Result<Logits<'_>, ModelError>;
 
     /// Appends one token to every named row and returns their logits, row for row.
     ///

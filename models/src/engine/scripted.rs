@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, Logits, NextRow, Pixels};
+use super::{
+    BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, KeptPrompt, Logits, NextRow, Pixels,
+};
 use crate::ModelError;
 
 /// Logits for one row: from the prompt and the tokens decoded so far, the start token included.
@@ -53,6 +55,26 @@ impl Engine for ScriptedEngine {
         let prompts = prompts.iter().map(|prompt| prompt.to_vec()).collect();
         Ok(Box::new(ScriptedBatch { engine: self, prompts, limits, rows: Vec::new(), logits: Vec::new() }))
     }
+
+    fn keep(
+        &mut self,
+        _: &ImageFeatures,
+        prompt: &[u32],
+        cancel: &CancelToken,
+    ) -> Result<KeptPrompt, ModelError> {
+        cancel.check()?;
+        Ok(KeptPrompt::new(Arc::new(prompt.to_vec())))
+    }
+
+    fn resume<'e>(
+        &'e mut self,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        let prompts: Option<Vec<Vec<u32>>> = prompts.iter().map(|kept| kept.storage().cloned()).collect();
+        let prompts = prompts.ok_or_else(|| refusal("a prompt of another engine"))?;
+        Ok(Box::new(ScriptedBatch { engine: self, prompts, limits, rows: Vec::new(), logits: Vec::new() }))
+    }
 }
 
 struct ScriptedBatch<'e> {
@@ -88,6 +110,25 @@ impl DecodeBatch for ScriptedBatch<'_> {
         }
         self.rows = (0..self.prompts.len()).map(|item| (item, tokens.to_vec())).collect();
         self.run()
+    }
+
+    fn force(&mut self, sequences: &[&[u32]], rows_per_item: usize) -> Result<Logits<'_>, ModelError> {
+        if !self.rows.is_empty() || sequences.len() != self.prompts.len() * rows_per_item {
+            return Err(refusal("force comes alone, with as many sequences as there are rows"));
+        }
+        let longest = sequences.iter().map(|sequence| sequence.len()).max().unwrap_or(0);
+        self.logits.clear();
+        for (row, sequence) in sequences.iter().enumerate() {
+            let prompt = self.prompts.get(row / rows_per_item).map_or(&[][..], Vec::as_slice);
+            for position in 0..longest {
+                let history = sequence.get(..=position).unwrap_or(sequence);
+                let mut logits = (self.engine.script)(prompt, history);
+                logits.resize(self.engine.columns, 0.0);
+                self.logits.append(&mut logits);
+            }
+        }
+        self.engine.rows_per_call.push(sequences.len());
+        Ok(Logits::new(&mut self.logits, self.engine.columns))
     }
 
     fn step(&mut self, rows: &[NextRow]) -> Result<Logits<'_>, ModelError> {

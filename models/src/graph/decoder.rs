@@ -66,13 +66,14 @@ impl Graphs<'_> {
     /// |---|---|
     /// | `input_ids` i64 `[R, T]` | the new tokens |
     /// | `positions` i64 `[R, T]` | their places in the sequence, from 0 |
+    /// | `first_logit` i64 `[1]` | for [`Query::Any`] only: the first new token whose logits are wanted; -1 is the last |
     /// | `past_key.{l}`, `past_value.{l}` `[R, h, C, hd]` | caches; what is masked must still be finite |
     /// | `past_mask` `[R, 1, 1, C]` | 0 over filled places, [`MASKED`] over others; added |
     /// | `cross_key.{l}`, `cross_value.{l}` `[I, h, S, hd]`, `cross_mask` `[I, 1, 1, S]` | from the encoder graph |
     ///
     /// | output | |
     /// |---|---|
-    /// | `logits` f32 `[R, V]` | of the last new token |
+    /// | `logits` f32 `[R, V]` | of the last new token; for [`Query::Any`] `[R x W, V]`, row-major, of the W wanted |
     /// | `new_key.{l}`, `new_value.{l}` `[R, h, T, hd]` | to be put into the caches |
     ///
     /// # Errors
@@ -92,6 +93,7 @@ impl Graphs<'_> {
 
         let ids = g.index_input("input_ids", &[rows.clone(), new_tokens.clone()]);
         let positions = g.index_input("positions", &[rows.clone(), new_tokens.clone()]);
+        let first_logit = (shape.query == Query::Any).then(|| g.index_input("first_logit", &[1.into()]));
         let past_mask = g.input("past_mask", &[rows.clone(), 1.into(), 1.into(), capacity.clone()]);
         let cross_mask = g.input("cross_mask", &[items.clone(), 1.into(), 1.into(), source.clone()]);
         let mut layers = Vec::with_capacity(text.decoder_layers);
@@ -111,8 +113,9 @@ impl Graphs<'_> {
             x = feed_forward(&mut g, &after_cross, &prefix);
             new.push((new_key, new_value));
         }
-        let logits = self.logits(&mut g, &x, shape.query);
-        g.output(logits, "logits", Element::F32, &[rows.clone(), self.options.logit_rows.into()]);
+        let logits = self.logits(&mut g, &x, shape.query, first_logit.as_ref());
+        let logit_rows = if first_logit.is_some() { "wanted".into() } else { rows.clone() };
+        g.output(logits, "logits", Element::F32, &[logit_rows, self.options.logit_rows.into()]);
         let sides = [rows.clone(), heads.into(), new_tokens, head_dim.into()];
         for (layer, (new_key, new_value)) in new.into_iter().enumerate() {
             g.output(new_key, &format!("new_key.{layer}"), g.element(), &sides);
@@ -183,16 +186,18 @@ impl Graphs<'_> {
         }
     }
 
-    /// Logits of the last new token, in f32.
-    fn logits(&self, g: &mut GraphBuilder, x: &Value, query: Query) -> Value {
+    /// Logits of the last new token, or of all from `first` on, in f32.
+    fn logits(&self, g: &mut GraphBuilder, x: &Value, query: Query, first: Option<&Value>) -> Value {
         let width = self.config.text.d_model as i64;
-        let last = match query {
-            Query::Step => g.reshape(x, &[-1, width]),
-            Query::Prefill | Query::Any => {
-                let last = g.slice(x, 1, -1, i64::MAX);
-                g.reshape(&last, &[-1, width])
+        let wanted = match (query, first) {
+            (Query::Step, _) => x.clone(),
+            (_, None) => g.slice(x, 1, -1, i64::MAX),
+            (_, Some(first)) => {
+                let end = g.indices(&[i64::MAX]);
+                g.slice_between(x, 1, first, &end)
             }
         };
+        let last = g.reshape(&wanted, &[-1, width]);
         let element = g.element();
         let head = if self.options.untied_head {
             g.weight_rows(LM_HEAD, 0, self.options.logit_rows, element)

@@ -1,4 +1,4 @@
-//! An RTSP server for the end-to-end tests: `belvedere-test-rtsp-server h264|h265|corrupt-h264 PORT [USER PASSWORD]`.
+//! An RTSP server for the end-to-end tests: `belvedere-test-rtsp-server h264|h265|corrupt-h264|film PORT [USER PASSWORD]`.
 //!
 //! Port 0 is any free one; the port is the first line it prints. It ends with its standard input, so that none outlives its test.
 
@@ -21,26 +21,39 @@ const PATH: &str = "/stream";
 const PICTURE: &str =
     "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=10/1";
 
+/// Taken out of its file, not encoded anew: a key frame each second, no B frames.
+const FILM_PICTURES: &str = concat!(
+    "filesrc location=\"",
+    env!("CARGO_MANIFEST_DIR"),
+    "/../models/tiny/demo.mp4\" ! qtdemux name=film film. ! queue ! h264parse config-interval=-1 \
+     ! rtph264pay name=pay0 pt=96 config-interval=-1"
+);
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (stream, port, login) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [stream, port] => (stream, port, None),
         [stream, port, user, password] => (stream, port, Some((user, password))),
-        _ => bail!("usage: belvedere-test-rtsp-server h264|h265|corrupt-h264 PORT [USER PASSWORD]"),
+        _ => bail!("usage: belvedere-test-rtsp-server h264|h265|corrupt-h264|film PORT [USER PASSWORD]"),
     };
-    let encoded = match stream {
+    let pictures = match stream {
+        "film" => FILM_PICTURES.to_owned(),
         "h264" | "corrupt-h264" => {
-            "x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=1"
+            format!(
+                "{PICTURE} ! x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=1"
+            )
         }
         "h265" => {
-            "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph265pay name=pay0 pt=96 config-interval=1"
+            format!(
+                "{PICTURE} ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph265pay name=pay0 pt=96 config-interval=1"
+            )
         }
         other => bail!("{other} is no stream of this server"),
     };
     gst::init()?;
 
     let factory = rtsp::RTSPMediaFactory::new();
-    factory.set_launch(&format!("( {PICTURE} ! {encoded} )"));
+    factory.set_launch(&format!("( {pictures} )"));
     factory.set_shared(true);
     if stream == "corrupt-h264" {
         factory.connect_media_configure(|_, media| damage(media));

@@ -185,7 +185,13 @@ mod tests {
         if let Some(phrase) = phrase {
             payload["input"] = phrase.into();
         }
-        Message { topic: format!("belvedere/garden/{task}"), payload: payload.to_string(), retained: false }
+        Message {
+            topic: format!("belvedere/garden/{task}"),
+            bytes: payload.to_string().into_bytes(),
+            payload: payload.to_string(),
+            retained: false,
+            received: std::time::SystemTime::now(),
+        }
     }
 
     #[test]

@@ -49,7 +49,10 @@ fn a_stream_becomes_results(stream: Stream) -> Result<()> {
             "belvedere/available",
             "belvedere/stats",
             "belvedere/porch/status",
+            "belvedere/porch/enabled/state",
             "belvedere/porch/object-detection",
+            "homeassistant/device/belvedere/config",
+            "homeassistant/device/belvedere-porch/config",
         ];
         assert!(topics.contains(&message.topic.as_str()), "{message:?}");
     }

@@ -1,6 +1,7 @@
 //! `belvedere bench`: every stage, measured by doing its real work.
 
 mod clip;
+mod phrases;
 mod publishing;
 mod report;
 mod samples;
@@ -20,7 +21,7 @@ use crate::exit::Exit;
 use crate::{messages, picture, process};
 
 use clip::Clip;
-use report::Report;
+use report::{PhraseCosts, Report};
 use samples::Samples;
 
 pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
@@ -57,6 +58,10 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
     if !options.model_only {
         publishing::measure(options.iterations, &mut samples)?;
     }
+    if let Some(count) = options.phrases {
+        let rounds = (options.warm_up, options.iterations);
+        phrases::measure(&mut analyst, &picture, count.into(), rounds, &mut samples)?;
+    }
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         device: analyst.description(),
@@ -73,6 +78,11 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
         load_ms,
         peak_memory_bytes: process::peak_memory_bytes().unwrap_or_default(),
         frames_per_second: samples.median("answer").map(|ms| 1e3 / ms),
+        phrases: options.phrases.zip(phrases::ratios(&samples)).map(|(count, (each, grouped))| PhraseCosts {
+            count,
+            each,
+            grouped,
+        }),
         stages: samples.summaries(),
     };
     match options.format {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::super::CommandError;
 use super::samples::Samples;
 use crate::broker::EmbeddedBroker;
-use crate::config::{Broker, MqttSettings};
+use crate::config::{Broker, MqttSettings, OutboxSettings};
 use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Link, LinkOptions, MqttCounters, Outbox, topics};
 
@@ -52,6 +52,8 @@ fn settings(broker: SocketAddr) -> MqttSettings {
         client_id: "belvedere-bench".to_owned(),
         keep_alive: Duration::from_secs(30),
         stats_interval: Duration::from_secs(60),
+        discovery: None,
+        outbox: OutboxSettings::in_memory(),
     }
 }
 

@@ -29,7 +29,21 @@ pub(super) struct Report {
     pub(super) peak_memory_bytes: u64,
     /// One over the median of `answer`.
     pub(super) frames_per_second: Option<f64>,
+    /// Absent where phrases were not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phrases: Option<PhraseCosts>,
     pub(super) stages: Vec<Summary>,
+}
+
+/// The time of a frame that is searched for N phrases over that of one with a single phrase.
+#[derive(Debug, Serialize)]
+pub(super) struct PhraseCosts {
+    /// N.
+    pub(super) count: u16,
+    /// With a question for each.
+    pub(super) each: f64,
+    /// With one question for all.
+    pub(super) grouped: f64,
 }
 
 impl Report {
@@ -55,6 +69,11 @@ impl Report {
         );
         if let Some(frames) = self.frames_per_second {
             text.push_str(&format!("frames per second  {frames:.2}\n"));
+        }
+        if let Some(PhraseCosts { count, each, grouped }) = &self.phrases {
+            text.push_str(&format!(
+                "{count} phrases for 1   each {each:.2} times, grouped {grouped:.2} times\n"
+            ));
         }
         text.push_str(&format!("model loaded in    {:.0} ms\n", self.load_ms));
         text.push_str(&format!("peak memory        {:.0} MB\n", self.peak_memory_bytes as f64 / 1e6));

@@ -380,6 +380,28 @@ mod tests {
     }
 
     #[test]
+    fn notes_of_the_time_in_which_the_disk_was_full_reach_it_and_take_away_those_that_are_there() {
+        let note = |name: &str, payload: &str| NewMessage {
+            kind: SpoolKind::Note,
+            topic: name.to_owned(),
+            payload: payload.as_bytes().to_vec(),
+        };
+        let mut test = Test::new();
+        test.spool.write(Vec::new(), vec![note("ended", "1"), note("open", "1")], test.now);
+        test.fill_disk();
+        test.write(&[], 0..20);
+        assert!(test.spool.next_try().is_some());
+        let later = vec![note("ended", ""), note("new", "2"), note("short", "3"), note("short", "")];
+        test.spool.write(Vec::new(), later, test.now);
+        assert_eq!(test.spool.len(), 20);
+        test.spool.disk.as_ref().unwrap().allow_pages_more(10_000);
+        test.recover();
+        let names: Vec<String> = test.spool.notes().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["open", "new"]);
+        assert_eq!(test.spool.memory.notes().unwrap(), []);
+    }
+
+    #[test]
     fn a_full_disk_is_not_tried_before_it_is_time() {
         let mut test = Test::new();
         test.fill_disk();

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use super::caches::SelfCaches;
+use super::caches::{MASKED, SelfCaches};
 use super::session::failure;
 use crate::ModelError;
 use crate::engine::{BatchLimits, DecodeBatch, Logits, NextRow};
@@ -15,6 +15,32 @@ pub(super) struct CrossCaches {
     pub(super) tensors: Vec<Vec<f32>>,
     pub(super) mask: Vec<f32>,
     pub(super) source: usize,
+}
+
+impl CrossCaches {
+    /// One after the other, those with a shorter source padded with places that are masked: `heads` and `head_dim` are
+    /// the decoder's. `None` for nothing at all.
+    pub(super) fn joined(parts: &[&CrossCaches], heads: usize, head_dim: usize) -> Option<CrossCaches> {
+        let source = parts.iter().map(|part| part.source).max()?;
+        let tensors = parts.first()?.tensors.len();
+        let mut joined = CrossCaches {
+            tensors: vec![Vec::new(); tensors],
+            mask: Vec::with_capacity(parts.len() * source),
+            source,
+        };
+        for part in parts {
+            joined.mask.extend_from_slice(&part.mask);
+            joined.mask.resize(joined.mask.len() + source - part.source, MASKED);
+            for (to, from) in joined.tensors.iter_mut().zip(&part.tensors) {
+                to.reserve(heads * source * head_dim);
+                for head in from.chunks_exact((part.source * head_dim).max(1)) {
+                    to.extend_from_slice(head);
+                    to.resize(to.len() + (source - part.source) * head_dim, 0.0);
+                }
+            }
+        }
+        Some(joined)
+    }
 }
 
 /// The decoder session with everything that stays between its runs.
@@ -70,7 +96,7 @@ impl<'e> OrtBatch<'e> {
     }
 
     /// Runs `tokens` new tokens for every row; `self.ids` holds them.
-    fn run(&mut self, tokens: usize) -> Result<Logits<'_>, ModelError> {
+    fn run(&mut self, tokens: usize, wanted: Wanted) -> Result<Logits<'_>, ModelError> {
         let rows = self.items * self.rows_per_item;
         let from = self.decoder.caches.length();
         if from + tokens >= self.limits.max_length || !self.decoder.caches.make_room(tokens) {
@@ -80,7 +106,7 @@ impl<'e> OrtBatch<'e> {
         for _ in 0..rows {
             self.positions.extend((from..from + tokens).map(|position| position as i64));
         }
-        self.decoder.run(self.items, rows, tokens, &self.ids, &self.positions)?;
+        self.decoder.run([self.items, rows, tokens], &self.ids, &self.positions, wanted)?;
         Ok(Logits::new(&mut self.decoder.logits, self.decoder.columns))
     }
 
@@ -104,14 +130,22 @@ impl<'e> OrtBatch<'e> {
     }
 }
 
+/// Whose logits a run is to give.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The last new token's.
+    Last,
+    /// Those of all new tokens.
+    All,
+}
+
 impl Decoder {
     fn run(
         &mut self,
-        items: usize,
-        rows: usize,
-        tokens: usize,
+        [items, rows, tokens]: [usize; 3],
         ids: &[i64],
         positions: &[i64],
+        wanted: Wanted,
     ) -> Result<(), ModelError> {
         let doing = "running graph decoder";
         let shape = |sides: [usize; 4]| sides.map(|side| side as i64).to_vec();
@@ -119,12 +153,19 @@ impl Decoder {
         let past = shape([rows, self.heads, capacity, self.head_dim]);
         let cross = shape([items, self.heads, self.cross.source, self.head_dim]);
 
-        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(4 + 4 * self.layers);
+        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(5 + 4 * self.layers);
         let sides = vec![rows as i64, tokens as i64];
         for (name, values) in [("input_ids", ids), ("positions", positions)] {
             let tensor = TensorRef::from_array_view((sides.clone(), values)).map_err(failure(doing))?;
             inputs.push((name.into(), tensor.into()));
         }
+        let (first_logit, logit_rows) = match wanted {
+            Wanted::Last => ([-1_i64], rows),
+            Wanted::All => ([0], rows * tokens),
+        };
+        let tensor =
+            TensorRef::from_array_view(([1_usize], first_logit.as_slice())).map_err(failure(doing))?;
+        inputs.push(("first_logit".into(), tensor.into()));
         let mut floats = |name: &str, sides: &[i64], values| -> Result<_, ModelError> {
             let tensor = TensorRef::from_array_view((sides.to_vec(), values)).map_err(failure(doing))?;
             inputs.push((name.to_owned().into(), tensor.into()));
@@ -146,8 +187,12 @@ impl Decoder {
         self.caches.advance(tokens);
         let logits = outputs.get_mut("logits").ok_or_else(|| refusal("no output logits".to_owned()))?;
         let (_, values) = logits.try_extract_tensor::<f32>().map_err(failure(doing))?;
-        if values.len() != rows * self.columns {
-            return Err(refusal(format!("{} logits for {rows} rows of {}", values.len(), self.columns)));
+        if values.len() != logit_rows * self.columns {
+            return Err(refusal(format!(
+                "{} logits for {logit_rows} rows of {}",
+                values.len(),
+                self.columns
+            )));
         }
         self.logits.clear();
         self.logits.extend_from_slice(values);
@@ -165,7 +210,26 @@ impl DecodeBatch for OrtBatch<'_> {
         for _ in 0..self.items {
             self.ids.extend(tokens.iter().map(|token| i64::from(*token)));
         }
-        self.run(tokens.len())
+        self.run(tokens.len(), Wanted::Last)
+    }
+
+    fn force(&mut self, sequences: &[&[u32]], rows_per_item: usize) -> Result<Logits<'_>, ModelError> {
+        let longest = sequences.iter().map(|sequence| sequence.len()).max().unwrap_or(0);
+        let is_right = sequences.len() == self.items * rows_per_item
+            && (1..=self.limits.beams).contains(&rows_per_item)
+            && sequences.iter().all(|sequence| !sequence.is_empty());
+        if !is_right || self.rows_per_item != 0 {
+            let reason = "force comes alone, with as many sequences as there are rows, and none empty";
+            return Err(refusal(reason.to_owned()));
+        }
+        self.rows_per_item = rows_per_item;
+        self.ids.clear();
+        for sequence in sequences {
+            self.ids.extend(sequence.iter().map(|token| i64::from(*token)));
+            // Later tokens are not seen by earlier ones: any may stand behind the end.
+            self.ids.resize(self.ids.len() + longest - sequence.len(), 1);
+        }
+        self.run(longest, Wanted::All)
     }
 
     fn step(&mut self, rows: &[NextRow]) -> Result<Logits<'_>, ModelError> {
@@ -194,7 +258,7 @@ impl DecodeBatch for OrtBatch<'_> {
         self.rows_per_item = count;
         self.ids.clear();
         self.ids.extend(rows.iter().map(|row| i64::from(row.token)));
-        self.run(1)
+        self.run(1, Wanted::Last)
     }
 }
 

@@ -22,7 +22,7 @@ use self::caches::SelfCaches;
 use self::features::CpuFeatures;
 use self::scratch::Scratch;
 use self::session::{Provider, failure, session};
-use super::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, Pixels};
+use super::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, KeptPrompt, Pixels};
 use crate::ModelError;
 use crate::checkpoint::{FlorenceConfig, Weights};
 use crate::florence::Precision;
@@ -171,6 +171,44 @@ impl OrtEngine {
         }
         Ok((length, ids, mask))
     }
+
+    /// Prompts about one picture, to what the decoder attends to.
+    fn encode_prompts(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[&[u32]],
+        cancel: &CancelToken,
+    ) -> Result<CrossCaches, ModelError> {
+        cancel.check()?;
+        let doing = "running graph encoder";
+        let stored =
+            features.storage::<Vec<f32>>().filter(|stored| stored.len() == self.image_tokens * self.dim);
+        let Some(stored) = stored else {
+            return Err(ModelError::Request {
+                what: "image features",
+                reason: "made by another engine".to_owned(),
+            });
+        };
+        let (length, ids, mask) = self.padded(prompts)?;
+        let items = prompts.len();
+        let features = TensorRef::from_array_view(([1, self.image_tokens, self.dim], stored.as_slice()));
+        let index = Tensor::from_array(([items], vec![0_i64; items]));
+        let ids = Tensor::from_array(([items, length], ids));
+        let mask = Tensor::from_array(([items, length], mask));
+        let inputs = ort::inputs![
+            "image_features" => features.map_err(failure(doing))?,
+            "image_index" => index.map_err(failure(doing))?,
+            "input_ids" => ids.map_err(failure(doing))?,
+            "text_mask" => mask.map_err(failure(doing))?,
+        ];
+        let outputs = self.encoder.run(inputs).map_err(failure(doing))?;
+        let names = self.decoder.names.cross();
+        Ok(CrossCaches {
+            tensors: names.iter().map(|name| floats(&outputs, name, doing)).collect::<Result<_, _>>()?,
+            mask: floats(&outputs, "cross_mask", doing)?,
+            source: self.image_tokens + length,
+        })
+    }
 }
 
 impl Engine for OrtEngine {
@@ -225,36 +263,30 @@ impl Engine for OrtEngine {
         limits: BatchLimits,
         cancel: &CancelToken,
     ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
-        cancel.check()?;
-        let doing = "running graph encoder";
-        let stored =
-            features.storage::<Vec<f32>>().filter(|stored| stored.len() == self.image_tokens * self.dim);
-        let Some(stored) = stored else {
-            return Err(ModelError::Request {
-                what: "image features",
-                reason: "made by another engine".to_owned(),
-            });
-        };
-        let (length, ids, mask) = self.padded(prompts)?;
-        let items = prompts.len();
-        let features = TensorRef::from_array_view(([1, self.image_tokens, self.dim], stored.as_slice()));
-        let index = Tensor::from_array(([items], vec![0_i64; items]));
-        let ids = Tensor::from_array(([items, length], ids));
-        let mask = Tensor::from_array(([items, length], mask));
-        let inputs = ort::inputs![
-            "image_features" => features.map_err(failure(doing))?,
-            "image_index" => index.map_err(failure(doing))?,
-            "input_ids" => ids.map_err(failure(doing))?,
-            "text_mask" => mask.map_err(failure(doing))?,
-        ];
-        let outputs = self.encoder.run(inputs).map_err(failure(doing))?;
-        let cross = &mut self.decoder.cross;
-        cross.source = self.image_tokens + length;
-        cross.mask = floats(&outputs, "cross_mask", doing)?;
-        let names = self.decoder.names.cross();
-        cross.tensors = names.iter().map(|name| floats(&outputs, name, doing)).collect::<Result<_, _>>()?;
-        drop(outputs);
-        Ok(Box::new(OrtBatch::new(&mut self.decoder, items, limits)))
+        self.decoder.cross = self.encode_prompts(features, prompts, cancel)?;
+        Ok(Box::new(OrtBatch::new(&mut self.decoder, prompts.len(), limits)))
+    }
+
+    fn keep(
+        &mut self,
+        features: &ImageFeatures,
+        prompt: &[u32],
+        cancel: &CancelToken,
+    ) -> Result<KeptPrompt, ModelError> {
+        Ok(KeptPrompt::new(Arc::new(self.encode_prompts(features, &[prompt], cancel)?)))
+    }
+
+    fn resume<'e>(
+        &'e mut self,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        let refuse = |reason: &str| ModelError::Request { what: "kept prompts", reason: reason.to_owned() };
+        let kept: Option<Vec<&CrossCaches>> = prompts.iter().map(|prompt| prompt.storage()).collect();
+        let kept = kept.ok_or_else(|| refuse("made by another engine"))?;
+        let joined = CrossCaches::joined(&kept, self.decoder.heads, self.decoder.head_dim);
+        self.decoder.cross = joined.ok_or_else(|| refuse("there is none"))?;
+        Ok(Box::new(OrtBatch::new(&mut self.decoder, prompts.len(), limits)))
     }
 }
 

@@ -1,0 +1,212 @@
+//! `ROOT/CAMERA/enabled/set`: cameras are switched on and off by others.
+//!
+//! The position outlives the daemon. Where it is not the configuration's, it is written down as a note in the
+//! spool; the configuration's is what a camera begins with for which there is no note. With `mqtt.outbox = false`
+//! each start begins with the configuration.
+//!
+//! A retained command is heard once, so that it can wait for a daemon that is away; when it comes again, at a later
+//! connection, whatever was said after it counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::CameraSettings;
+use crate::mqtt::spool::{NewMessage, SpoolKind};
+use crate::mqtt::{Inbox, IncomingMessage, Outbox, topics};
+
+/// What the names of the notes begin with. No topic holds a blank before its first `/`.
+const NOTE: &str = "camera switch ";
+/// A longer payload is no position, in bytes.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 16;
+
+/// The switches of all cameras.
+#[derive(Debug)]
+pub(super) struct Switches {
+    root: String,
+    outbox: Arc<Outbox>,
+    cameras: BTreeMap<String, Switch>,
+}
+
+#[derive(Debug)]
+struct Switch {
+    /// What the configuration says.
+    is_configured: bool,
+    wanted: watch::Sender<Option<bool>>,
+    /// The last command that came retained.
+    retained: Option<bool>,
+}
+
+/// The positions in which the cameras begin: what an earlier run left, or else what the configuration says. Notes
+/// that say nothing new any more are taken away.
+pub(super) fn first_positions(cameras: &[CameraSettings], outbox: &Outbox) -> BTreeMap<String, bool> {
+    let configured = cameras.iter().map(|camera| (camera.name.clone(), camera.enabled));
+    let mut positions: BTreeMap<String, bool> = configured.collect();
+    let mut void = Vec::new();
+    for (name, note) in outbox.notes() {
+        let Some(camera) = name.strip_prefix(NOTE) else {
+            continue;
+        };
+        match (positions.get_mut(camera), position(note)) {
+            (Some(position), Some(left)) if *position != left => {
+                tracing::info!(
+                    camera,
+                    enabled = left,
+                    "camera is switched as it was left, not as configured"
+                );
+                *position = left;
+            }
+            _ => void.push(note_of(camera, None)),
+        }
+    }
+    outbox.push_together(void);
+    positions
+}
+
+impl Switches {
+    pub(super) fn new(root: &str, outbox: Arc<Outbox>) -> Switches {
+        Switches { root: root.to_owned(), outbox, cameras: BTreeMap::new() }
+    }
+
+    /// Adds the switch of a camera.
+    pub(super) fn add(&mut self, camera: &CameraSettings, wanted: watch::Sender<Option<bool>>) {
+        let switch = Switch { is_configured: camera.enabled, wanted, retained: None };
+        self.cameras.insert(camera.name.clone(), switch);
+    }
+
+    /// Hears commands from `inbox`, for ever.
+    pub(super) async fn hear(mut self, inbox: Arc<Inbox>) {
+        loop {
+            let message = inbox.next().await;
+            self.command(&message);
+        }
+    }
+
+    fn command(&mut self, message: &IncomingMessage) {
+        let camera = topics::camera_in(&message.topic, &self.root, topics::enabled_set);
+        let Some((camera, switch)) = camera.and_then(|camera| Some((camera, self.cameras.get_mut(camera)?)))
+        else {
+            return;
+        };
+        let Some(is_enabled) = position(&message.payload) else {
+            tracing::warn!(camera, "enabled/set is neither ON nor OFF; ignored");
+            return;
+        };
+        if message.is_retained && switch.retained.replace(is_enabled) == Some(is_enabled) {
+            return;
+        }
+        let is_new = switch.wanted.send_if_modified(|wanted| {
+            // One that is to end stays so.
+            let is_new = wanted.is_some_and(|wanted| wanted != is_enabled);
+            if is_new {
+                *wanted = Some(is_enabled);
+            }
+            is_new
+        });
+        if is_new {
+            let kept = (is_enabled != switch.is_configured).then_some(is_enabled);
+            self.outbox.push_together(vec![note_of(camera, kept)]);
+        }
+    }
+}
+
+fn note_of(camera: &str, position: Option<bool>) -> NewMessage {
+    let payload = match position {
+        Some(true) => "ON",
+        Some(false) => "OFF",
+        None => "",
+    };
+    NewMessage { kind: SpoolKind::Note, topic: format!("{NOTE}{camera}"), payload: payload.into() }
+}
+
+fn position(payload: &[u8]) -> Option<bool> {
+    match payload {
+        b"ON" => Some(true),
+        b"OFF" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use belvedere_pipelines::{CameraName, SourceSpec, SourceUrl};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::mqtt::spool::SpoolLimits;
+
+    fn camera(name: &str, enabled: bool) -> CameraSettings {
+        let url = SourceUrl::parse("test://ball").unwrap();
+        let source = SourceSpec::new(CameraName::new(name).unwrap(), url);
+        CameraSettings { name: name.to_owned(), enabled, source, tasks: Vec::new(), alerts: Vec::new() }
+    }
+
+    fn outbox(path: &Path) -> Arc<Outbox> {
+        let path = path.join("spool.db");
+        Arc::new(Outbox::open(path, SpoolLimits::default(), Arc::default()).unwrap())
+    }
+
+    fn command(payload: &[u8], is_retained: bool) -> IncomingMessage {
+        IncomingMessage { topic: "root/porch/enabled/set".to_owned(), payload: payload.to_vec(), is_retained }
+    }
+
+    /// The positions after a restart.
+    fn left(folder: &TempDir, configured: bool) -> Option<bool> {
+        let outbox = outbox(folder.path());
+        first_positions(&[camera("porch", configured)], &outbox).get("porch").copied()
+    }
+
+    #[test]
+    fn a_position_outlives_the_process_until_it_is_the_configurations_again() {
+        let folder = TempDir::new().unwrap();
+        for (said, configured, expected) in
+            [("OFF", true, false), ("ON", true, true), ("ON", false, true), ("OFF", false, false)]
+        {
+            {
+                let outbox = outbox(folder.path());
+                let mut switches = Switches::new("root", Arc::clone(&outbox));
+                let (wanted, _keep) = watch::channel(Some(said == "OFF"));
+                switches.add(&camera("porch", configured), wanted);
+                switches.command(&command(said.as_bytes(), false));
+                assert!(outbox.flush(Duration::from_secs(20)));
+            }
+            assert_eq!(left(&folder, configured), Some(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_retained_command_counts_once_and_again_when_it_changes() {
+        let outbox = Arc::new(Outbox::in_memory(Arc::default()).unwrap());
+        let mut switches = Switches::new("root", outbox);
+        let (wanted, now) = watch::channel(Some(true));
+        switches.add(&camera("porch", true), wanted);
+        let mut after = |payload: &str, is_retained| {
+            switches.command(&command(payload.as_bytes(), is_retained));
+            *now.borrow()
+        };
+        assert_eq!(after("OFF", true), Some(false));
+        assert_eq!(after("ON", false), Some(true));
+        assert_eq!(after("OFF", true), Some(true), "the same as at the last connection");
+        assert_eq!(after("ON", true), Some(true));
+        assert_eq!(after("OFF", true), Some(false));
+    }
+
+    #[test]
+    fn anything_but_on_and_off_changes_nothing() {
+        let outbox = Arc::new(Outbox::in_memory(Arc::default()).unwrap());
+        let mut switches = Switches::new("root", outbox);
+        let (wanted, now) = watch::channel(Some(true));
+        switches.add(&camera("porch", true), wanted);
+        for payload in [&b""[..], b"off", b"OFF ", b"\xff\xfe", b"0", b"{\"state\":\"OFF\"}", b"ONN"] {
+            switches.command(&command(payload, false));
+        }
+        let elsewhere =
+            IncomingMessage { topic: "root/yard/enabled/set".to_owned(), ..command(b"OFF", false) };
+        switches.command(&elsewhere);
+        assert_eq!(*now.borrow(), Some(true));
+    }
+}

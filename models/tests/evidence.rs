@@ -1,0 +1,194 @@
+//! What is gathered about phrases, on an engine whose logits a test gives.
+
+use std::path::Path;
+
+use belvedere_models::decode::DecoderConfig;
+use belvedere_models::engine::scripted::ScriptedEngine;
+use belvedere_models::evidence::{Asked, Examiner, Look};
+use belvedere_models::{
+    CancelToken, Florence, FoundPhrase, Generation, PhraseForm, PictureSize, Prompt, Region, ScoreWeights,
+    Shape, StageTimes, Tokenizer, WatchedPhrase,
+};
+
+const ROWS: usize = 51289;
+const PICTURE: PictureSize = PictureSize { width: 1000, height: 1000 };
+
+fn tokenizer() -> Tokenizer {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tokenizer/tokenizer.json");
+    Tokenizer::open(&file, ROWS).unwrap()
+}
+
+/// A model that holds every token equally probable, but in answers to prompts that contain the first text, those of the
+/// second text, which get `bonus`.
+fn florence(favours: Option<(&str, &str, f32)>) -> Florence {
+    let tokenizer = tokenizer();
+    let favoured = favours.map(|(prompt, text, bonus)| {
+        let within = |text: &str| {
+            let ids = tokenizer.encode(text).unwrap();
+            ids[1..ids.len() - 1].to_vec()
+        };
+        (within(prompt), within(text), bonus)
+    });
+    let script = move |prompt: &[u32], _: &[u32]| {
+        let mut logits = vec![0.0; ROWS];
+        if let Some((in_prompt, ids, bonus)) = &favoured
+            && prompt.windows(in_prompt.len()).any(|window| window == in_prompt.as_slice())
+        {
+            ids.iter().for_each(|id| logits[*id as usize] = *bonus);
+        }
+        logits
+    };
+    let decoder = DecoderConfig {
+        vocabulary: ROWS,
+        decoder_start: 2,
+        eos: 2,
+        forced_bos: Some(0),
+        forced_eos: Some(2),
+        no_repeat_ngram: 3,
+        max_positions: 1024,
+    };
+    Florence::with_engine(Box::new(ScriptedEngine::new(ROWS, script)), decoder)
+}
+
+/// An answer in which every token but the forced one has this log-probability.
+fn answer(text: &str, log_prob: f32) -> Generation {
+    let mut token_ids = vec![2];
+    token_ids.extend(tokenizer().encode(text).unwrap());
+    let mut log_probs = vec![log_prob; token_ids.len() - 1];
+    log_probs[0] = 0.0;
+    Generation { token_ids, log_probs, timing: StageTimes::default() }
+}
+
+/// Of the phrases, asked in this form, with these answers.
+fn examine(
+    florence: &mut Florence,
+    texts: &[&str],
+    form: PhraseForm,
+    answers: &[Generation],
+    detected: &[Region],
+) -> Vec<FoundPhrase> {
+    let tokenizer = tokenizer();
+    let phrases: Vec<WatchedPhrase> =
+        texts.iter().map(|text| WatchedPhrase::new(&tokenizer, text, 400).unwrap()).collect();
+    let phrases: Vec<&WatchedPhrase> = phrases.iter().collect();
+    let questions: Vec<(Prompt, Vec<usize>)> = form.questions(&tokenizer, &phrases).unwrap();
+    assert_eq!(questions.len(), answers.len());
+    let asked: Vec<Asked<'_>> = questions
+        .iter()
+        .zip(answers)
+        .map(|((prompt, phrases), answer)| Asked { prompt, phrases, answer })
+        .collect();
+    let features = ScriptedEngine::features();
+    let look = Look { features: &features, picture: PICTURE, phrases: &phrases, asked: &asked, detected };
+    let mut examiner = Examiner::new(ScoreWeights::UNFITTED, 8, 8);
+    examiner.check_every_region();
+    examiner.examine(florence, &tokenizer, look, &CancelToken::new()).unwrap()
+}
+
+/// The log-probability of any token where all are equally probable.
+fn even() -> f32 {
+    -(ROWS as f32).ln()
+}
+
+#[test]
+fn a_box_is_worth_what_its_own_tokens_were_and_how_much_a_blank_picture_lacks() {
+    let said = answer("red car<loc_100><loc_200><loc_300><loc_400>", -0.5);
+    let found = examine(&mut florence(None), &["red car"], PhraseForm::Each, &[said], &[]);
+    let region = found[0].regions[0];
+    assert_eq!(region.box_px, [100.5, 200.5, 300.5, 400.5]);
+    assert!((region.evidence.location - (-0.5_f32).exp()).abs() < 1e-6, "{region:?}");
+    assert!((region.evidence.label + 0.5).abs() < 1e-6, "{region:?}");
+    assert!((region.evidence.contrast - (-0.5 - even())).abs() < 1e-3, "{region:?}");
+    assert!((region.evidence.region.unwrap() - even()).abs() < 1e-3, "{region:?}");
+    assert_eq!(region.evidence.rival, None, "nothing else is watched for or detected");
+}
+
+#[test]
+fn an_answer_without_a_box_finds_nothing() {
+    for text in ["", "red car", "red car<loc_100><loc_200><loc_300>"] {
+        let found = examine(&mut florence(None), &["red car"], PhraseForm::Each, &[answer(text, -0.1)], &[]);
+        assert_eq!(found, [FoundPhrase::default()], "{text:?}");
+    }
+}
+
+#[test]
+fn the_region_is_asked_back_with_other_phrases_and_detected_objects_as_rivals() {
+    // Asked what is in the region, the model says "blue dog".
+    let mut model = florence(Some((" region", "blue dog", 20.0)));
+    let answers = [
+        answer("red car<loc_100><loc_200><loc_300><loc_400>", -0.5),
+        answer("a blue dog<loc_100><loc_200><loc_300><loc_400>", -0.5),
+    ];
+    let found = examine(&mut model, &["red car", "a blue dog"], PhraseForm::Each, &answers, &[]);
+    let [car, dog] = [0, 1].map(|phrase| found[phrase].regions[0].evidence);
+    assert!(dog.region.unwrap() > -1.0, "the article is not a part of what is said: {dog:?}");
+    assert!(car.region.unwrap() < -10.0 && car.rival.unwrap() > -1.0, "{car:?}");
+    assert!(dog.rival.unwrap() < -10.0, "{dog:?}");
+    assert!(found[1].regions[0].score > found[0].regions[0].score);
+
+    let at = |corners_px: [f32; 4], label: &str| Region {
+        label: label.to_owned(),
+        score: None,
+        shape: Shape::Box(corners_px),
+    };
+    let here = [at([100.0, 200.0, 300.0, 400.0], "blue dog")];
+    let found = examine(&mut model, &["red car"], PhraseForm::Each, &answers[..1], &here);
+    assert!(found[0].regions[0].evidence.rival.unwrap() > -1.0, "what is detected there is a rival");
+    let elsewhere = [at([600.0, 600.0, 900.0, 900.0], "blue dog")];
+    let found = examine(&mut model, &["red car"], PhraseForm::Each, &answers[..1], &elsewhere);
+    assert_eq!(found[0].regions[0].evidence.rival, None, "what is detected elsewhere is none");
+    let same = [at([100.0, 200.0, 300.0, 400.0], "car")];
+    let found = examine(&mut model, &["red car"], PhraseForm::Each, &answers[..1], &same);
+    assert_eq!(found[0].regions[0].evidence.rival, None, "a car may be a red car");
+}
+
+#[test]
+fn in_one_group_each_box_goes_to_the_phrase_that_it_is_named_for() {
+    let said = answer(
+        "blue dog<loc_1><loc_2><loc_3><loc_4><loc_500><loc_500><loc_600><loc_600>a tree<loc_7><loc_7><loc_9><loc_9>",
+        -0.5,
+    );
+    let found = examine(&mut florence(None), &["red car", "A blue dog"], PhraseForm::Grouped, &[said], &[]);
+    assert_eq!(found[0], FoundPhrase::default());
+    let boxes: Vec<[f32; 4]> = found[1].regions.iter().map(|region| region.box_px).collect();
+    assert_eq!(boxes.len(), 2, "the tree was not asked for: {found:?}");
+    assert!(boxes.contains(&[1.5, 2.5, 3.5, 4.5]) && boxes.contains(&[500.5, 500.5, 600.5, 600.5]));
+}
+
+#[test]
+fn a_group_that_is_too_long_for_the_model_is_asked_in_parts() {
+    let tokenizer = tokenizer();
+    let texts: Vec<String> = (0..12).map(|i| format!("a person who carries {i} large boxes")).collect();
+    let phrases: Vec<WatchedPhrase> =
+        texts.iter().map(|text| WatchedPhrase::new(&tokenizer, text, 40).unwrap()).collect();
+    let phrases: Vec<&WatchedPhrase> = phrases.iter().collect();
+    let questions = PhraseForm::Grouped.questions(&tokenizer, &phrases).unwrap();
+    assert!(questions.len() > 1);
+    assert!(questions.iter().all(|(prompt, _)| prompt.token_ids().len() <= 40));
+    let places: Vec<usize> = questions.into_iter().flat_map(|(_, places)| places).collect();
+    assert_eq!(places, (0..12).collect::<Vec<_>>());
+}
+
+#[test]
+fn untrusted_answers_are_read_without_a_panic_and_score_between_0_and_1() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut model = florence(None);
+    for _ in 0..60 {
+        let ids = std::iter::repeat_with(|| match random.u32(..4) {
+            0 => random.u32(..),
+            1 => random.u32(..50265),
+            _ => random.u32(50269..51269),
+        });
+        // The engine takes no ids beyond its table; those come from the model, which has none either.
+        let mut token_ids: Vec<u32> = vec![2, 0];
+        token_ids.extend(ids.take(30).map(|id| id % ROWS as u32));
+        let log_probs = (1..token_ids.len())
+            .map(|_| [0.0, -1.0, f32::NEG_INFINITY, f32::NAN][random.usize(..4)])
+            .collect();
+        let said = Generation { token_ids, log_probs, timing: StageTimes::default() };
+        let found = examine(&mut model, &["red car"], PhraseForm::Each, &[said], &[]);
+        for region in &found[0].regions {
+            assert!((0.0..=1.0).contains(&region.score), "{region:?}");
+        }
+    }
+}
