@@ -104,7 +104,10 @@ impl AlertFile {
             return Err(CalibrateError::NoAlert {
                 file: self.path.clone(),
                 phrase: self.phrase.as_str().to_owned(),
-                where_: self.camera.as_ref().map_or(String::new(), |camera| format!(" of camera {camera:?}")),
+                of_camera: self
+                    .camera
+                    .as_ref()
+                    .map_or(String::new(), |camera| format!(" of camera {camera:?}")),
                 others: if others.is_empty() { "none".to_owned() } else { others.join(", ") },
             });
         }

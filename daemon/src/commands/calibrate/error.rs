@@ -34,7 +34,7 @@ pub enum CalibrateError {
     Curve(#[from] RocError),
     /// The scores say nothing about the phrase.
     #[error(
-        "the scores of {phrase:?} do not tell these pictures apart; no score is written or recommended (try other \
+        "the scores of {phrase:?} do not tell these pictures apart well enough; no score is recommended or written (try other \
          words, or look at what the model finds with `belvedere infer --task open-vocabulary-detection`)"
     )]
     NotToldApart {
@@ -61,14 +61,14 @@ pub enum CalibrateError {
         reason: String,
     },
     /// No alert in the file to write into is for the phrase.
-    #[error("{}: there is no [[camera.alert]] for {phrase:?}{where_}; there are: {others}", file.display())]
+    #[error("{}: there is no [[camera.alert]] for {phrase:?}{of_camera}; there are: {others}", file.display())]
     NoAlert {
         /// The file.
         file: PathBuf,
         /// The phrase.
         phrase: String,
-        /// The camera, where one was named.
-        where_: String,
+        /// ` of camera "NAME"` where one was named, else empty.
+        of_camera: String,
         /// The phrases that are there.
         others: String,
     },

@@ -103,7 +103,13 @@ fn scores(canvas: &mut Canvas, report: &Report<'_>, frame: Frame) {
         let (x, bottom) = frame.at(share, 0.0);
         canvas.line((x, frame.top), (x, bottom), 1, PALE);
         // As many decimals as the steps of the axis have.
-        let decimals = if end >= 0.5 { 1 } else { 3 };
+        let decimals = if end >= 0.5 {
+            1
+        } else if end >= 0.05 {
+            2
+        } else {
+            3
+        };
         canvas.text((x, bottom + 12), Align::Middle, 2, &format!("{:.decimals$}", share * end), INK);
     }
     let (present, absent) = (bars(curve.present(), end), bars(curve.absent(), end));
@@ -147,7 +153,7 @@ fn bars(scores: &[f64], end: f64) -> [f64; BARS] {
     bars
 }
 
-/// The first of 1, 0.5, 0.2, 0.1, ... that leaves no more than half of the axis empty, or a little more.
+/// The least of 0.01, 0.02, 0.05, 0.1, ..., 1 that no score is above.
 fn end_of_axis(highest: f64) -> f64 {
     let ends = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
     ends.into_iter().find(|end| highest <= *end).unwrap_or(highest.max(1.0))

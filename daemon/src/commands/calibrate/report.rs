@@ -75,17 +75,22 @@ impl Report<'_> {
 
     fn verdict(&self) -> String {
         let absent = self.curve.absent().len();
-        let allowed = format!("at most {} of the pictures without it", percent(self.false_alarms));
+        let allowed = percent(self.false_alarms);
+        if self.curve.present().last().is_none_or(|score| *score <= 0.0) {
+            return "This phrase CANNOT BE TOLD APART: the model found it in no picture that shows it.\n"
+                .to_owned();
+        }
         let Some(Threshold { value, below, above }) = self.threshold else {
             return format!(
-                "This phrase CANNOT BE TOLD APART: no score lets any picture with it alarm and {allowed}.\n"
+                "This phrase CANNOT BE TOLD APART well enough: any score that lets a picture with it alarm does so\n\
+                 for more than {allowed} of the pictures without it.\n"
             );
         };
         let alarms = self.curve.at(value).false_alarms.part;
         let rule = format!(
-            "min_score {value} lets as many pictures with the phrase alarm as can while {allowed} do\n(here {alarms} of \
-             {absent}). It is between {below:.4}, the highest score without it below, and {above:.4},\nthe lowest with \
-             it above.\n"
+            "min_score {value}: as many pictures with the phrase alarm as can while at most {allowed} of those\n\
+             without it do (here {alarms} of {absent}). It lies between {below:.4}, the next score below of one without\n\
+             the phrase, and {above:.4}, the next above of one with it.\n"
         );
         if self.usable().is_none() {
             return format!(
@@ -172,7 +177,8 @@ mod tests {
         let (text, usable) = text_and_usable(phrase, &many(0.7), &many(0.1));
         assert_eq!(usable, Some(0.5));
         assert!(text.contains("Every picture with the phrase") && !text.contains("WARNING"), "{text}");
-        assert!(text.contains("0.4 (porch)  1.00, 20 of 20 (0.84 to 1.00)"), "{text}");
+        let row = text.lines().find(|line| line.starts_with("0.4 (porch)")).unwrap();
+        assert!(row.contains("1.00, 20 of 20 (0.84 to 1.00)"), "{text}");
         let toml = text.split_once("For the configuration:\n").unwrap().1;
         let document: toml_edit::DocumentMut = toml.parse().unwrap();
         let alert = document["camera"]["alert"].as_array_of_tables().unwrap().get(0).unwrap();
