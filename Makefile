@@ -39,7 +39,7 @@ demo: build ## build what is missing, then print results from a test camera unti
 test: lint build python ## every test: format, lints, unit tests, and the binary end to end
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
 	$(call draw-pictures,30)
-	$(call measure-quality,30,15) --floors models/tiny/floors.json
+	$(call measure-quality,30,45) --floors models/tiny/floors.json
 
 build: packages rust onnxruntime ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace

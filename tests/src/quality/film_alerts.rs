@@ -62,16 +62,18 @@ pub(super) fn measure_alerts(
             .map(|alert| alert.captured_at.duration_since(first).as_secs_f64())
             .collect();
         let is_there = |frame| !truth.meant_boxes(frame, phrase).is_empty();
+        let partly = |frame| is_there(frame) || truth.is_partly_there(frame, phrase);
+        let any = appearances(truth, (phase, seconds), clear_after_seconds, partly);
         for appearance in appearances(truth, (phase, seconds), clear_after_seconds, is_there) {
             // What was there before the run is told too; what ends it may come too late to be told.
             let is_whole = appearance.end < seconds && appearance.end - appearance.begin > LEAST_SECONDS;
             if is_whole {
                 appeared += 1;
-                once += usize::from(at.iter().filter(|at| appearance.has(**at)).count() == 1);
+                // It may alarm as soon as any of it is to be seen.
+                let around = any.iter().find(|any| any.has(appearance.begin)).copied().unwrap_or(appearance);
+                once += usize::from(at.iter().filter(|at| around.has(**at)).count() == 1);
             }
         }
-        let partly = |frame| is_there(frame) || truth.is_partly_there(frame, phrase);
-        let any = appearances(truth, (phase, seconds), clear_after_seconds, partly);
         told += at.len();
         wrong += at.iter().filter(|at| !any.iter().any(|appearance| appearance.has(**at))).count();
     }
