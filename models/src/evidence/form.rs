@@ -52,7 +52,12 @@ fn grouped(
     let Some(max_tokens) = places.first().and_then(|place| Some(phrases.get(*place)?.max_tokens())) else {
         return Ok(());
     };
-    let caption = TaskInput::Text(texts.join(", "));
+    // A caption as one would write it.
+    let caption = match texts.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => texts.concat(),
+    };
+    let caption = TaskInput::Text(caption);
     match Prompt::new(tokenizer, Task::PhraseGrounding, caption, PromptStyle::default(), max_tokens) {
         Ok(prompt) => questions.push((prompt, places.to_vec())),
         Err(ModelError::PromptTooLong { .. }) if places.len() > 1 => {
