@@ -1,5 +1,7 @@
 //! What is gathered about phrases, on an engine whose logits a test gives.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::Path;
 
 use belvedere_models::decode::DecoderConfig;
