@@ -28,7 +28,7 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+.PHONY: help demo test build lint quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,6 +40,7 @@ test: lint build python ## every test: format, lints, unit tests, and the binary
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
+	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/30" --half both --form each --least-area 0.97
 
 build: packages rust onnxruntime ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace
@@ -52,6 +53,10 @@ lint: packages rust ## cargo fmt --check, and clippy without a warning
 quality: build python ## how good the bundled model is: 500 pictures and a minute of film, in a table
 	$(call draw-pictures,500)
 	$(call measure-quality,500,60)
+
+evidence: build python ## what the scores of phrases are worth: 1500 pictures, in a table
+	$(call draw-pictures,1500)
+	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/1500"
 
 bench: build ## measure each stage on this machine
 	$(BELVEDERE) bench
