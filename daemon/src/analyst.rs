@@ -289,17 +289,19 @@ impl Analyst {
         Ok((features, ms))
     }
 
-    /// One more question about `picture`; it is encoded unless it `is_newest`, the last one that was.
+    /// One more question about `picture`; it is encoded unless it `is_newest`, the last one that was. Where the question is
+    /// that for a `phrase`, what was found of it comes with its scores.
     ///
     /// # Errors
     /// The model's, and cancellation.
     pub fn ask_again(
         &mut self,
         prompt: &Prompt,
+        phrase: Option<&WatchedPhrase>,
         picture: &ImageView<'_>,
         is_newest: bool,
         cancel: &CancelToken,
-    ) -> Result<(Found, TimingMs), AnalysisError> {
+    ) -> Result<(Found, Option<FoundPhrase>, TimingMs), AnalysisError> {
         let mut timing = TimingMs::default();
         let features = match self.newest.clone().filter(|_| is_newest) {
             Some(features) => features,
@@ -313,13 +315,23 @@ impl Analyst {
             }
         };
         let generated = self.generate(&features, std::slice::from_ref(prompt), cancel)?;
-        let Generation { token_ids, log_probs, timing: times } =
-            generated.into_iter().next().ok_or(ModelError::Cancelled)?;
-        timing.encoder = times.encoder_ms;
-        timing.decode = times.prefill_ms + times.decode_ms;
+        let generation = generated.into_iter().next().ok_or(ModelError::Cancelled)?;
+        timing.encoder = generation.timing.encoder_ms;
+        timing.decode = generation.timing.prefill_ms + generation.timing.decode_ms;
         let size = PictureSize::new(picture.width(), picture.height());
+        let mut found = None;
+        if let Some(phrase) = phrase {
+            let clock = Instant::now();
+            let (phrases, asked) = ([phrase], [Asked { prompt, phrases: &[0], answer: &generation }]);
+            let look =
+                Look { features: &features, picture: size, phrases: &phrases, asked: &asked, detected: &[] };
+            found = self.examine(look, cancel)?.pop();
+            timing.evidence = ms_since(clock);
+        }
+        let Generation { token_ids, log_probs, .. } = generation;
         let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
-        Ok((Found { output: self.parse(prompt, answer, size, ParseMode::Default)?, token_ids }, timing))
+        let output = self.parse(prompt, answer, size, ParseMode::Default)?;
+        Ok((Found { output, token_ids }, found, timing))
     }
 
     /// The text stages, prompt by prompt.

@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const GOOD: &str = "[mqtt]\nurl = \"mqtt://broker.local\"\nusername = \"u\"\npassword_file = PASSWORD\n\
+const GOOD: &str = "[mqtt]\nurl = \"mqtts://broker.local\"\nusername = \"u\"\npassword_file = PASSWORD\n\
     [[camera]]\nname = \"porch\"\nurl = \"rtsp://eve:swordfish@192.0.2.1/\"\ntasks = [\"caption\"]\n";
 
 #[test]
@@ -35,7 +35,7 @@ fn a_good_configuration_is_summed_up_without_its_secrets() {
     let output = belvedere(&["check", "--config", &path]);
     let said = text(&output.stdout) + &text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    for word in ["broker.local:1883", "porch", "192.0.2.1", "caption"] {
+    for word in ["broker.local:8883", "porch", "192.0.2.1", "caption"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     assert!(!said.contains("hunter2") && !said.contains("swordfish"), "{said}");

@@ -85,6 +85,13 @@ pub struct MessageRegion {
     pub evidence: Option<Value>,
 }
 
+impl MessageRegion {
+    /// A region that was taken for `phrase`.
+    pub fn new(phrase: &str, score: f32, box_px: [f32; 4], evidence: Option<&Evidence>) -> MessageRegion {
+        MessageRegion { label: phrase.to_owned(), score, box_px, evidence: evidence.and_then(parts) }
+    }
+}
+
 impl AlertMessage {
     /// What is published of `event` where the topics are under `root`.
     pub fn new(event: &AlertEvent, root: &str) -> AlertMessage {
@@ -95,12 +102,10 @@ impl AlertMessage {
             EventKind::Update => (EventType::Update, None),
             EventKind::End(reason) => (EventType::End, Some(reason)),
         };
-        let regions = event.regions.iter().map(|region| MessageRegion {
-            label: phrase.clone(),
-            score: region.score,
-            box_px: region.box_px,
-            evidence: region.evidence.as_ref().and_then(parts),
-        });
+        let regions = event
+            .regions
+            .iter()
+            .map(|region| MessageRegion::new(&phrase, region.score, region.box_px, region.evidence.as_ref()));
         AlertMessage {
             event_type,
             id: event.id.to_string(),

@@ -23,9 +23,20 @@ pub(super) fn run(path: &Path) -> Result<Exit, CommandError> {
     );
     let runtime = runtime()?;
     let ended = runtime.block_on(watch(settings));
-    // A camera or a model that hangs must not hold the process, after a failure neither.
-    runtime.shutdown_background();
-    ended
+    match ended {
+        // The library that runs the model is not to be taken down while it loads one: that may end in a crash.
+        Ok(Ended::BeforeStart) => runtime.shutdown_timeout(STOP_LIMIT),
+        // A camera or a model that hangs must not hold the process, after a failure neither.
+        _ => runtime.shutdown_background(),
+    }
+    ended.map(|_| Exit::Done)
+}
+
+/// How a daemon ended in good order.
+enum Ended {
+    /// The model was still being loaded.
+    BeforeStart,
+    AfterStart,
 }
 
 /// Two workers: no task of the daemon computes anything.
@@ -37,14 +48,14 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .map_err(CommandError::system("starting threads"))
 }
 
-async fn watch(settings: Settings) -> Result<Exit, CommandError> {
+async fn watch(settings: Settings) -> Result<Ended, CommandError> {
     let mut signals = Signals::listen().map_err(CommandError::system("listening for signals"))?;
     // Loading a model takes a while; a signal ends it.
     let mut watch = tokio::select! {
         started = Watch::start(settings) => started?,
         signal = signals.received() => {
             tracing::info!(signal, "stopped before it had started");
-            return Ok(Exit::Done);
+            return Ok(Ended::BeforeStart);
         }
     };
     let failure: Option<WatchError> = tokio::select! {
@@ -64,7 +75,7 @@ async fn watch(settings: Settings) -> Result<Exit, CommandError> {
     match failure {
         None => {
             tracing::info!("stopped");
-            Ok(Exit::Done)
+            Ok(Ended::AfterStart)
         }
         Some(failure) => Err(failure.into()),
     }

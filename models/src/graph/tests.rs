@@ -164,9 +164,11 @@ fn ports_are_the_contract_with_the_engines() {
     for (decoder, new_tokens) in decoders.iter().zip([Dim::Fixed(2), Dim::Fixed(1), Dim::from("new_tokens")])
     {
         let layered = ["past_key", "past_value", "cross_key", "cross_value"];
+        let is_any = new_tokens == Dim::from("new_tokens");
+        let first_logit: &[&str] = if is_any { &["first_logit"] } else { &[] };
         assert_eq!(
             names(decoder.inputs()),
-            set(&["input_ids", "positions", "past_mask", "cross_mask"], &layered)
+            set(&[&["input_ids", "positions", "past_mask", "cross_mask"], first_logit].concat(), &layered)
         );
         assert_eq!(names(decoder.outputs()), set(&["logits"], &["new_key", "new_value"]));
         let logits = &decoder.outputs()[0];

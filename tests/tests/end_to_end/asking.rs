@@ -55,6 +55,12 @@ fn every_task_can_be_asked_and_the_answer_is_a_result_with_the_questions_id() ->
         assert_eq!(answer.get("input"), question.get("text"), "{answer}");
         assert_eq!(answer.get("box").is_some(), task.input() == InputKind::Region, "{answer}");
         assert!(answer["text"].is_string() && answer["regions"].is_array(), "{answer}");
+        let score = answer["phrase"]["score"].as_f64();
+        assert_eq!(
+            score.is_some_and(|score| (0.0..=1.0).contains(&score)),
+            task == Task::OpenVocabularyDetection,
+            "{answer}"
+        );
         assert!(answer["frame_id"].as_u64().context("frame_id")? > 0);
         // The picture was encoded for the frame's own results.
         assert_eq!(answer["timing_ms"]["vision"], 0.0, "{answer}");

@@ -15,12 +15,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use belvedere_kernels::ImageView;
-use belvedere_models::{CancelToken, LocationBox, ModelError, PictureSize, Prompt, Task, TaskInput};
+use belvedere_models::{
+    CancelToken, FoundPhrase, FoundRegion, LocationBox, ModelError, PictureSize, Prompt, Task, TaskInput,
+};
 use belvedere_pipelines::Frame;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
+use crate::alerts::MessageRegion;
 use crate::analyst::{AnalysisError, Analyst, Found};
 use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Inbox, IncomingMessage, MqttCounters, Outbox, topics};
@@ -67,6 +70,27 @@ struct AnswerMessage<'a> {
     box_px: Option<[f32; 4]>,
     #[serde(flatten)]
     result: ResultMessage<'a>,
+    /// What alerts would make of the answer, for questions for a phrase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phrase: Option<PhraseMessage>,
+}
+
+/// What was found of a phrase, with scores as in alerts.
+#[derive(Serialize)]
+struct PhraseMessage {
+    /// Of the best region; 0 where there is none.
+    score: f32,
+    regions: Vec<MessageRegion>,
+}
+
+impl PhraseMessage {
+    fn new(phrase: &str, found: &FoundPhrase) -> PhraseMessage {
+        let region = |region: &FoundRegion| {
+            MessageRegion::new(phrase, region.score, region.box_px, Some(&region.evidence))
+        };
+        let regions: Vec<MessageRegion> = found.regions.iter().map(region).collect();
+        PhraseMessage { score: regions.first().map_or(0.0, |best| best.score), regions }
+    }
 }
 
 /// The payload of `ROOT/CAMERA/answer` where there is none.
@@ -203,7 +227,7 @@ impl Answering {
             let answered = self.ask(analyst, &question, picture, is_encoded, cancel);
             self.share.spend(begun.elapsed());
             match answered {
-                Ok((found, timing_ms)) => {
+                Ok((found, phrase, timing_ms)) => {
                     is_encoded = true;
                     let message = AnswerMessage {
                         id: &question.id,
@@ -221,6 +245,9 @@ impl Answering {
                             regions: &found.output.regions,
                             timing_ms,
                         },
+                        phrase: phrase.map(|found| {
+                            PhraseMessage::new(question.text.as_deref().unwrap_or_default(), &found)
+                        }),
                     };
                     let topic = topics::answer(&self.asking.root, camera);
                     self.asking.outbox.push_result(topic, to_json(&message));
@@ -238,9 +265,15 @@ impl Answering {
         picture: &ImageView<'_>,
         is_encoded: bool,
         cancel: &CancelToken,
-    ) -> Result<(Found, TimingMs), Refusal> {
+    ) -> Result<(Found, Option<FoundPhrase>, TimingMs), Refusal> {
         let size = PictureSize::new(picture.width(), picture.height());
         let prompt = prompt(analyst, question, size)?;
+        let phrase = match (question.task, &question.text) {
+            (Task::OpenVocabularyDetection, Some(text)) => {
+                Some(analyst.watched_phrase(text).map_err(Refusal::invalid)?)
+            }
+            _ => None,
+        };
         let limited = CancelToken::new();
         let passed_on = limited.clone();
         let _guard = cancel.on_cancel(move || passed_on.cancel());
@@ -251,7 +284,7 @@ impl Answering {
                 limited.cancel();
             }
         });
-        let answered = analyst.ask_again(&prompt, picture, is_encoded, &limited);
+        let answered = analyst.ask_again(&prompt, phrase.as_ref(), picture, is_encoded, &limited);
         timer.abort();
         answered.map_err(|error| match error.is_cancelled() {
             true => Refusal::TookTooLong,
