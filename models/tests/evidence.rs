@@ -145,6 +145,19 @@ fn the_region_is_asked_back_with_other_phrases_and_detected_objects_as_rivals() 
 }
 
 #[test]
+fn every_region_in_doubt_is_checked_and_of_a_crowd_only_the_best_are_left() {
+    let boxes = |count: u16| -> String {
+        (1..=count).map(|i| format!("<loc_{i}><loc_{i}><loc_{}><loc_{}>", i + 100, i + 100)).collect()
+    };
+    for (said, left) in [(2, 2), (9, 4)] {
+        let answers = [answer(&format!("red car{}", boxes(said)), -0.5)];
+        let found = examine(&mut florence(None), &["red car"], PhraseForm::Each, &answers, &[]);
+        assert_eq!(found[0].regions.len(), left);
+        assert!(found[0].regions.iter().all(|region| region.evidence.region.is_some()), "{found:?}");
+    }
+}
+
+#[test]
 fn in_one_group_each_box_goes_to_the_phrase_that_it_is_named_for() {
     let said = answer(
         "blue dog<loc_1><loc_2><loc_3><loc_4><loc_500><loc_500><loc_600><loc_600>a tree<loc_7><loc_7><loc_9><loc_9>",

@@ -15,6 +15,8 @@ use crate::tokens::Tokenizer;
 
 /// Prompts over the blank picture that are kept at most; full-size base holds 22 MB for each.
 const MAX_KEPT: usize = 64;
+/// Regions of one phrase that are asked back at most.
+const MAX_CHECKED: usize = 4;
 /// Rivals of one region at most.
 const MAX_RIVALS: usize = 8;
 /// A detected object is a rival for a region that it overlaps by this share of their union.
@@ -46,14 +48,13 @@ pub struct Look<'a> {
     pub detected: &'a [Region],
 }
 
-/// Gathers evidence about phrases, the cheap parts of all of them, the dear ones of those in doubt.
+/// Gathers evidence about phrases, the cheap parts of all of them, the dear ones where those leave doubt.
 ///
 /// - Location and label are read off the answer's own probabilities, which are those of a teacher-forced pass but for
 ///   the bans of the logits processors.
 /// - Contrast is one pass of the decoder for all phrases together, over what the encoder once made of each question and
 ///   a blank picture.
-/// - The region check is one pass of the encoder and one of the decoder for all phrases in doubt together, each with
-///   its best region.
+/// - The region check is one pass of the encoder and one of the decoder for all regions in doubt together.
 pub struct Examiner {
     weights: ScoreWeights,
     width: usize,
@@ -99,6 +100,7 @@ impl Examiner {
             candidates.extend(read(tokenizer, phrases, index, asked)?);
         }
         self.contrast(florence, asked, &mut candidates, cancel)?;
+        self.leave_out_surplus_doubt(&mut candidates);
         self.check_regions(florence, tokenizer, look, &mut candidates, cancel)?;
         let mut found = vec![FoundPhrase::default(); phrases.len()];
         for Candidate { phrase, said, evidence, .. } in candidates {
@@ -181,6 +183,21 @@ impl Examiner {
         Ok(())
     }
 
+    /// Of a phrase's regions in doubt the best few are checked, and no others are left: an unchecked one must not stand
+    /// above those that were checked and found wanting.
+    fn leave_out_surplus_doubt(&self, candidates: &mut Vec<Candidate>) {
+        let score = |candidate: &Candidate| self.weights.score(&candidate.evidence);
+        candidates.sort_by(|a, b| a.phrase.cmp(&b.phrase).then(score(b).total_cmp(&score(a))));
+        let (mut phrase, mut in_doubt) = (None, 0);
+        candidates.retain(|candidate| {
+            if phrase.replace(candidate.phrase) != Some(candidate.phrase) {
+                in_doubt = 0;
+            }
+            in_doubt += usize::from(self.weights.is_in_doubt(&candidate.evidence));
+            in_doubt <= MAX_CHECKED || !self.weights.is_in_doubt(&candidate.evidence)
+        });
+    }
+
     fn check_regions(
         &self,
         florence: &mut Florence,
@@ -191,17 +208,12 @@ impl Examiner {
     ) -> Result<(), ModelError> {
         let phrases = look.phrases;
         let mut checks: Vec<(usize, Prompt, Vec<PhraseName>)> = Vec::new();
-        for phrase in 0..phrases.len() {
-            let Some(watched) = phrases.get(phrase) else { continue };
-            let of_phrase = candidates.iter().enumerate().filter(|(_, candidate)| candidate.phrase == phrase);
-            let score = |candidate: &Candidate| self.weights.score(&candidate.evidence);
-            let best = of_phrase.max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b)));
-            let Some((index, best)) = best.filter(|(_, best)| self.weights.is_in_doubt(&best.evidence))
-            else {
-                continue;
-            };
-            let rivals = rivals(tokenizer, look, watched, best.said.bins)?;
-            checks.push((index, watched.region_prompt(tokenizer, best.said.bins)?, rivals));
+        for (index, candidate) in candidates.iter().enumerate() {
+            let Some(watched) = phrases.get(candidate.phrase) else { continue };
+            if self.weights.is_in_doubt(&candidate.evidence) {
+                let rivals = rivals(tokenizer, look, watched, candidate.said.bins)?;
+                checks.push((index, watched.region_prompt(tokenizer, candidate.said.bins)?, rivals));
+            }
         }
         let Some(most) = checks.iter().map(|(_, _, rivals)| rivals.len()).max() else { return Ok(()) };
         let prefix = florence.answer_prefix();

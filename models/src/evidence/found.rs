@@ -5,7 +5,7 @@ use super::Evidence;
 /// What was found of one phrase in one picture.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FoundPhrase {
-    /// The best first; empty where the model gave no box.
+    /// The best first; empty where the model gave no box. Of those that the region check was needed for, the best four.
     pub regions: Vec<FoundRegion>,
 }
 
