@@ -76,7 +76,7 @@ fn measure(options: &Options) -> Result<bool> {
                 writeln!(dump, "{}", serde_json::to_string(frame)?)?;
             }
         }
-        let table = EvidenceTable::new(&frames, options.min_score);
+        let table = EvidenceTable::new(&frames, options.min_score)?;
         print!(
             "phrases asked for {}: {table}",
             if *form == Form::Each { "each by itself" } else { "in one group" }

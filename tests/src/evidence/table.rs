@@ -1,5 +1,7 @@
 use std::fmt::{self, Display};
 
+use anyhow::Result;
+use belvedere::roc::RocCurve;
 use belvedere_models::Evidence;
 
 use super::PhraseFrame;
@@ -33,29 +35,33 @@ const PARTS: [Part; 5] = [
 
 impl EvidenceTable {
     /// Of all that was asked; `min_score` is the threshold that alarms are counted at.
-    pub fn new(frames: &[PhraseFrame], min_score: f32) -> EvidenceTable {
-        let of = |is_there: bool, part: &dyn Fn(&PhraseFrame) -> f32| -> Vec<f32> {
-            frames.iter().filter(|frame| frame.is_there == is_there).map(part).collect()
+    ///
+    /// # Errors
+    /// Nothing that is there was asked for, or nothing that is not.
+    pub fn new(frames: &[PhraseFrame], min_score: f32) -> Result<EvidenceTable> {
+        let curve = |part: &dyn Fn(&PhraseFrame) -> f32| -> Result<RocCurve> {
+            let of = |is_there: bool| -> Vec<f64> {
+                let asked = frames.iter().filter(|frame| frame.is_there == is_there);
+                asked.map(|frame| f64::from(part(frame))).collect()
+            };
+            Ok(RocCurve::new(of(true), of(false))?)
         };
-        let area = |part: &dyn Fn(&PhraseFrame) -> f32| area_under_curve(&of(true, part), &of(false, part));
-        let mut rows = vec![("score", area(&|frame| frame.score))];
-        rows.push(("a box at all", area(&|frame| f32::from(u8::from(frame.evidence.is_some())))));
+        let of_score = curve(&|frame| frame.score)?;
+        let mut rows = vec![("score", of_score.area())];
+        rows.push(("a box at all", curve(&|frame| f32::from(u8::from(frame.evidence.is_some())))?.area()));
         for (name, part) in PARTS {
-            rows.push((name, area(&|frame| frame.evidence.as_ref().map_or(2.0 * WORST, part))));
+            rows.push((name, curve(&|frame| frame.evidence.as_ref().map_or(2.0 * WORST, part))?.area()));
         }
-        let alarmed = |is_there: bool| {
-            let scores = of(is_there, &|frame| frame.score);
-            scores.iter().filter(|score| **score >= min_score).count() as f64 / scores.len().max(1) as f64
-        };
+        let rates = of_score.at(f64::from(min_score));
         let checked = |frame: &&PhraseFrame| frame.evidence.is_some_and(|evidence| evidence.region.is_some());
-        EvidenceTable {
+        Ok(EvidenceTable {
             rows,
             present: frames.iter().filter(|frame| frame.is_there).count(),
             absent: frames.iter().filter(|frame| !frame.is_there).count(),
-            alarms: (alarmed(true), alarmed(false)),
+            alarms: (rates.recall.get(), rates.false_alarms.get()),
             checked: frames.iter().filter(checked).count() as f64 / frames.len().max(1) as f64,
             min_score,
-        }
+        })
     }
 
     /// The area under the ROC curve of the score.
@@ -84,30 +90,5 @@ impl Display for EvidenceTable {
             100.0 * absent
         )?;
         writeln!(f, "  regions checked for {:.1} % of all", 100.0 * self.checked)
-    }
-}
-
-/// The probability that a present one is above an absent one, ties counted half (Mann and Whitney's U).
-fn area_under_curve(present: &[f32], absent: &[f32]) -> f64 {
-    let mut absent = absent.to_vec();
-    absent.sort_by(f32::total_cmp);
-    let wins = present.iter().map(|value| {
-        let below = absent.partition_point(|other| other < value);
-        let not_above = absent.partition_point(|other| other <= value);
-        (below + not_above) as f64 / 2.0
-    });
-    wins.sum::<f64>() / (present.len() * absent.len()).max(1) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::area_under_curve;
-
-    #[test]
-    fn the_area_is_the_share_of_pairs_in_the_right_order() {
-        assert_eq!(area_under_curve(&[0.9, 0.8], &[0.1, 0.2]), 1.0);
-        assert_eq!(area_under_curve(&[0.5], &[0.5]), 0.5);
-        // scikit-learn's own example: roc_auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]) is 0.75.
-        assert_eq!(area_under_curve(&[0.35, 0.8], &[0.1, 0.4]), 0.75);
     }
 }
