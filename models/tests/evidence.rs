@@ -107,7 +107,8 @@ fn a_box_is_worth_what_its_own_tokens_were_and_how_much_a_blank_picture_lacks() 
 
 #[test]
 fn an_answer_without_a_box_finds_nothing() {
-    for text in ["", "red car", "red car<loc_100><loc_200><loc_300>"] {
+    let broken = "red car<loc_1><loc_2><loc_3> and<loc_400>";
+    for text in ["", "red car", "red car<loc_100><loc_200><loc_300>", broken] {
         let found = examine(&mut florence(None), &["red car"], PhraseForm::Each, &[answer(text, -0.1)], &[]);
         assert_eq!(found, [FoundPhrase::default()], "{text:?}");
     }
@@ -145,6 +146,16 @@ fn the_region_is_asked_back_with_other_phrases_and_detected_objects_as_rivals() 
 }
 
 #[test]
+fn a_phrase_is_as_probable_in_a_region_as_all_of_its_words() {
+    // Of "blue dog" the model would say the first word only: the other's log-probability is 20 less.
+    let mut model = florence(Some((" region", "blue", 20.0)));
+    let said = answer("blue dog<loc_100><loc_200><loc_300><loc_400>", -0.5);
+    let found = examine(&mut model, &["blue dog"], PhraseForm::Each, &[said], &[]);
+    let region = found[0].regions[0].evidence.region.unwrap();
+    assert!((region + 10.0).abs() < 0.1, "{region}");
+}
+
+#[test]
 fn every_region_in_doubt_is_checked_and_of_a_crowd_only_the_best_are_left() {
     let boxes = |count: u16| -> String {
         (1..=count).map(|i| format!("<loc_{i}><loc_{i}><loc_{}><loc_{}>", i + 100, i + 100)).collect()
@@ -155,6 +166,9 @@ fn every_region_in_doubt_is_checked_and_of_a_crowd_only_the_best_are_left() {
         assert_eq!(found[0].regions.len(), left);
         assert!(found[0].regions.iter().all(|region| region.evidence.region.is_some()), "{found:?}");
     }
+    let answers = ["red car", "blue dog"].map(|text| answer(&format!("{text}{}", boxes(3)), -0.5));
+    let found = examine(&mut florence(None), &["red car", "blue dog"], PhraseForm::Each, &answers, &[]);
+    assert!(found.iter().all(|found| found.regions.len() == 3), "one phrase's do not count for another");
 }
 
 #[test]
