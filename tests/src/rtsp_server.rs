@@ -16,7 +16,7 @@ pub enum Stream {
     H265,
     /// H.264 whose bytes are damaged all the way.
     CorruptH264,
-    /// 640x360 at 15 frames per second, H.264: the film of the demonstration, from its beginning, once.
+    /// 640x360 at 15 frames per second, H.264: the film of the demonstration, for each client from its beginning, once.
     Film,
 }
 

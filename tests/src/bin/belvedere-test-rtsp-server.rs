@@ -54,7 +54,8 @@ fn main() -> Result<()> {
 
     let factory = rtsp::RTSPMediaFactory::new();
     factory.set_launch(&format!("( {pictures} )"));
-    factory.set_shared(true);
+    // Each who looks sees the film from its beginning, and nobody comes into one that is about to end.
+    factory.set_shared(stream != "film");
     if stream == "corrupt-h264" {
         factory.connect_media_configure(|_, media| damage(media));
     }

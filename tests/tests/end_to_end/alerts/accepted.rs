@@ -29,10 +29,11 @@ fn kills(rounds: usize) -> Result<()> {
         let mark = watched.subscriber.mark();
         let mut daemon = watched.run_eagerly(&["porch", "yard"])?;
         let mut wanted = random.usize(1..6);
-        watched.subscriber.wait_for_after(mark, "alerts of this round", WITHIN, |message| {
+        let seen = watched.subscriber.wait_for_after(mark, "alerts of this round", WITHIN, |message| {
             wanted -= usize::from(is_event(message, "new") && wanted > 0);
             wanted == 0
-        })?;
+        });
+        seen.with_context(|| daemon.output())?;
         // And any moment of what follows: nothing is waited for that could come.
         let moment = Duration::from_millis(random.u64(0..400));
         ensure!(daemon.process.exited_within(moment)?.is_none(), "it ended by itself: {}", daemon.output());
