@@ -325,7 +325,13 @@ impl Analyst {
             let (phrases, asked) = ([phrase], [Asked { prompt, phrases: &[0], answer: &generation }]);
             let look =
                 Look { features: &features, picture: size, phrases: &phrases, asked: &asked, detected: &[] };
-            found = self.examine(look, cancel)?.pop();
+            let is_watched = self.examiner.has_kept(prompt);
+            let examined = self.examine(look, cancel);
+            // Anybody may ask for any phrase: what is kept for those of alerts is not to grow by it.
+            if !is_watched {
+                self.examiner.forget(prompt);
+            }
+            found = examined?.pop();
             timing.evidence = ms_since(clock);
         }
         let Generation { token_ids, log_probs, .. } = generation;

@@ -221,3 +221,20 @@ fn untrusted_answers_are_read_without_a_panic_and_score_between_0_and_1() {
         }
     }
 }
+
+#[test]
+fn what_is_kept_for_a_question_can_be_given_up() {
+    let tokenizer = tokenizer();
+    let phrase = WatchedPhrase::new(&tokenizer, "red car", 400).unwrap();
+    let said = answer("red car<loc_1><loc_2><loc_3><loc_4>", -0.5);
+    let (phrases, asked) = ([&phrase], [Asked { prompt: phrase.prompt(), phrases: &[0], answer: &said }]);
+    let features = ScriptedEngine::features();
+    let look =
+        Look { features: &features, picture: PICTURE, phrases: &phrases, asked: &asked, detected: &[] };
+    let mut examiner = Examiner::new(ScoreWeights::UNFITTED, 8, 8);
+    assert!(!examiner.has_kept(phrase.prompt()));
+    examiner.examine(&mut florence(None), &tokenizer, look, &CancelToken::new()).unwrap();
+    assert!(examiner.has_kept(phrase.prompt()));
+    examiner.forget(phrase.prompt());
+    assert!(!examiner.has_kept(phrase.prompt()));
+}

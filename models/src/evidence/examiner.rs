@@ -83,6 +83,16 @@ impl Examiner {
         self.weights.doubt = (0.0, 1.0);
     }
 
+    /// Whether a question over the blank picture is kept.
+    pub fn has_kept(&self, prompt: &Prompt) -> bool {
+        self.kept.contains_key(prompt.text())
+    }
+
+    /// Gives up what is kept for a question that will not be asked again.
+    pub fn forget(&mut self, prompt: &Prompt) {
+        self.kept.remove(prompt.text());
+    }
+
     /// What the answers say of each of the phrases, with scores.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use super::Evidence;
 /// `score = 1 / (1 + exp(-(bias + location·ln(location) + label·label + contrast·contrast
 ///                         + region·region + margin·(region - rival))))`
 ///
-/// with each part limited to the range that the fit has seen (log-probabilities at least -12, the others within 8), and the last two terms only where
-/// the region was checked, for which there are weights of their own.
+/// with log-probabilities of at least -12, and contrast and lead within 8 of 0; and the last two terms only where the
+/// region was checked, for which there are weights of their own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreWeights {
     /// Of what the answer itself tells.
