@@ -16,6 +16,7 @@
 //! ```
 
 mod colorimetry;
+pub mod device;
 mod error;
 mod image_view;
 mod preprocess;

@@ -4,6 +4,7 @@ use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of};
 use crate::engine::ort::{OrtEngine, OrtOptions};
+use crate::engine::tensorrt::OnBuild;
 use crate::engine::{BatchLimits, CancelToken, Engine, ImageFeatures, KeptPrompt, Pixels};
 
 /// Where to run.
@@ -48,6 +49,12 @@ pub struct LoadOptions {
     /// A folder of the caller's own in which weights lie, in the engine's layout, while they are loaded: on a disk, with
     /// room for the model in f32. `None` for a new folder in the system's temporary one.
     pub scratch: Option<std::path::PathBuf>,
+    /// The folder of engines built before, for devices whose engines are built; `None` builds without keeping them.
+    pub engines: Option<std::path::PathBuf>,
+    /// Is told how far building has come.
+    pub on_build: OnBuild,
+    /// Ends building, and loading at its next step.
+    pub cancel: CancelToken,
 }
 
 impl Default for LoadOptions {
@@ -61,6 +68,9 @@ impl Default for LoadOptions {
             runtime_library: None,
             openvino: None,
             scratch: None,
+            engines: None,
+            on_build: OnBuild::default(),
+            cancel: CancelToken::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod cancel;
 pub mod ort;
 pub mod scripted;
+pub mod tensorrt;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,0 +1,13 @@
+//! The engine for GPUs: TensorRT runs the graphs, our kernels run between them, nothing waits for the host.
+//!
+//! The engine itself knows neither TensorRT nor CUDA. It asks a [`Device`](belvedere_kernels::device::Device) for memory
+//! and order, and [`Networks`] for the graphs; tests give it the host and ONNX Runtime instead, with the same bindings in
+//! the same order.
+
+mod build_progress;
+mod networks;
+mod profiles;
+
+pub use build_progress::{BuildProgress, OnBuild};
+pub use networks::{GraphName, Network, Networks};
+pub use profiles::{Bucket, Profile, Profiles};

@@ -1,0 +1,1 @@
+//! TensorRT, loaded at run time: building engines from ONNX, and running them.
