@@ -94,7 +94,8 @@ impl Supervisor {
     pub(crate) async fn run(mut self) {
         let stopped = self.stopped.clone();
         let limit = self.spec.timeouts.state_change + STOP_MARGIN;
-        let in_time = ends_before(self.supervise(), overdue(stopped, limit)).await;
+        let in_time =
+            ends_before(self.supervise(), overdue(stopped, async { tokio::time::sleep(limit).await })).await;
         if !in_time {
             // A start that hung and a stop that hangs, one after the other. The session went with the
             // supervision; its pipeline is stopped in the background, if it ever can be.
@@ -306,10 +307,10 @@ async fn ends_before(supervision: impl Future<Output = ()>, overdue: impl Future
     }
 }
 
-/// Returns `limit` after the camera was to stop.
-async fn overdue(mut stopped: watch::Receiver<bool>, limit: Duration) {
+/// Returns when `limit`, begun once the camera was to stop, is over.
+async fn overdue(mut stopped: watch::Receiver<bool>, limit: impl Future<Output = ()>) {
     stop_asked(&mut stopped).await;
-    tokio::time::sleep(limit).await;
+    limit.await;
 }
 
 #[cfg(test)]
@@ -321,7 +322,7 @@ mod tests {
     #[tokio::test]
     async fn a_supervision_that_does_not_end_is_left_in_time_once_it_is_to_stop_and_not_before() {
         let (stop, stopped) = watch::channel(false);
-        let mut late = std::pin::pin!(overdue(stopped, Duration::ZERO));
+        let mut late = std::pin::pin!(overdue(stopped, ready(())));
         assert!(ends_before(ready(()), &mut late).await);
         // Nobody asked it to stop.
         let is_late = tokio::select! {
