@@ -30,3 +30,15 @@ fn the_best_tokens_are_those_of_a_full_sort() {
 fn beams_take_over_what_their_parents_hold() {
     each_seed(0..200, cases::beams);
 }
+
+#[test]
+fn preprocessed_pictures_are_those_of_the_cpu() {
+    each_seed(0..300, cases::preprocess);
+}
+
+#[test]
+fn a_preprocessor_follows_pictures_that_change_size_and_number() {
+    for seed in 0..30 {
+        cases::preprocessor(&HostDevice::seeded(seed), seed).unwrap();
+    }
+}
