@@ -186,11 +186,11 @@ impl Device for CudaDevice {
     fn begin_capture(&self, stream: &CudaStream) -> Result<(), DeviceError> {
         // Other threads may allocate meanwhile without spoiling it.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // SAFETY: the stream is alive.
-        self.context.run(
-            || "beginning a capture".into(),
-            || unsafe { result::stream::begin_capture(stream.raw, mode) },
-        )?;
+        let begin = || {
+            // SAFETY: the stream is alive.
+            unsafe { result::stream::begin_capture(stream.raw, mode) }
+        };
+        self.context.run(|| "beginning a capture".into(), begin)?;
         self.captures().insert(stream.raw as usize, Vec::new());
         Ok(())
     }
