@@ -4,6 +4,7 @@
 //! with the kernels.
 
 mod beams;
+mod best_tokens;
 mod caches;
 mod decode_step;
 mod machine;
@@ -11,7 +12,8 @@ mod next_token;
 mod preprocess;
 mod preprocessor;
 
-pub use beams::{beams, best_tokens};
+pub use beams::beams;
+pub use best_tokens::best_tokens;
 pub use caches::caches;
 pub use decode_step::{DecodeStep, DecoderSizes, replayed_steps};
 pub use machine::{Machine, OnDevice};
