@@ -28,7 +28,8 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-# A tool of the CUDA toolkit that finds what kernels do wrong on a GPU; `make gpu-test` does without where it is not.
+# Finds what kernels do wrong on a GPU: part of the CUDA toolkit, and of the Python package nvidia-cuda-sanitizer-api.
+# `make gpu-test` does without where it is not.
 COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 
 .PHONY: help demo test build lint ptx ptx-check gpu-test gpu-bench quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python

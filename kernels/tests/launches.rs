@@ -1,4 +1,5 @@
 //! What the kernels' types refuse before anything is launched.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use belvedere_kernels::device::{Argument, DeviceSlice};
 use belvedere_kernels::launch::{
