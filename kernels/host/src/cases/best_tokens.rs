@@ -28,10 +28,9 @@ pub fn best_tokens(machine: &mut dyn Machine, seed: u64) -> Result<(), String> {
     let least: Vec<usize> = (0..rows).map(|_| random.below(20)).collect();
     let mut logits = vec![f32::NAN; rows * columns];
     for row in logits.chunks_exact_mut(columns) {
-        let steps = random.one_of(&[2, 40, 1 << 20]);
+        let (steps, most) = (random.one_of(&[2, 40, 1 << 20]), random.one_of(&[0.0, 20.0]));
         for logit in row.iter_mut().take(vocabulary) {
-            let value = (random.below(2 * steps + 1) as f32 - steps as f32) * (20.0 / steps as f32);
-            *logit = if value == 0.0 && random.below(2) == 0 { -0.0 } else { value };
+            *logit = super::random_logit(&mut random, steps, most);
         }
         if random.below(12) == 0 {
             row[random.below(vocabulary)] = random.one_of(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
