@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use belvedere_kernels::device::{Device, Memory};
+use belvedere_kernels::device::Device;
 
 use super::Networks;
 use super::beam_group::BeamGroup;
@@ -101,9 +101,8 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         while let Some((mut waiting, rows)) = next.take() {
             let WaitingSource::Prompt { features, prompt } = waiting.source.clone() else { break };
             // Several sequences may be about one prompt: judged answers, say.
-            let same = |(known, text): &(Arc<Lease>, Arc<[u32]>)| {
-                Arc::ptr_eq(known, &features) && *text == prompt
-            };
+            let same =
+                |(known, text): &(Arc<Lease>, Arc<[u32]>)| Arc::ptr_eq(known, &features) && *text == prompt;
             let item = items.iter().position(same).unwrap_or(items.len());
             if item == items.len() {
                 items.push((features, prompt));
@@ -112,8 +111,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
             begins.push(Begins { item, rows, waiting });
             let Some(waiting) = self.admission.waiting.front() else { break };
             let WaitingSource::Prompt { features, prompt } = &waiting.source else { break };
-            let is_known =
-                items.iter().any(|(known, text)| Arc::ptr_eq(known, features) && text == prompt);
+            let is_known = items.iter().any(|(known, text)| Arc::ptr_eq(known, features) && text == prompt);
             if !is_known && items.len() == most {
                 break;
             }

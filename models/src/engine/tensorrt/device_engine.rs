@@ -34,6 +34,7 @@ const STEPS_AHEAD: usize = 6;
 /// Florence-2 on a device with memory of its own. Sequences about any pictures join and leave a running batch; steps are
 /// captured, replayed, and read behind.
 pub struct DeviceEngine<D: Device, N: Networks<D>> {
+    /// First, so that it waits for the streams before anything else goes.
     pub(super) workspace: Workspace<D>,
     pub(super) networks: N,
     plan: MemoryPlan,
@@ -178,9 +179,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         }
         if prompt.len() > longest {
             let tokens = prompt.len();
-            return refuse(format!(
-                "{tokens} tokens, the model takes at most {longest} beside the picture"
-            ));
+            return refuse(format!("{tokens} tokens, the model takes at most {longest} beside the picture"));
         }
         self.check_tokens("prompt", prompt)
     }
@@ -416,8 +415,7 @@ impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
                 }
                 let plan = RowPlan::generate(&opening);
                 let Opening { processors, prefix } = opening;
-                let search =
-                    (options.beams > 1).then(|| BeamSearch::new(options, processors, &prefix));
+                let search = (options.beams > 1).then(|| BeamSearch::new(options, processors, &prefix));
                 (plan, search.map(|search| (search, options.beams)))
             }
             How::Follow(tokens) => {

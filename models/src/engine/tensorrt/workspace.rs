@@ -84,6 +84,16 @@ impl<D: Device> Workspace<D> {
     }
 }
 
+impl<D: Device> Drop for Workspace<D> {
+    /// Memory is not let go of while anything in the streams uses it.
+    fn drop(&mut self) {
+        for stream in [&self.decode, &self.encode] {
+            // A stream that has failed does nothing more.
+            let _ = self.device.record(stream).and_then(|event| self.device.wait(&event));
+        }
+    }
+}
+
 /// An error of this engine.
 pub(super) fn failure(doing: impl Into<String>, reason: impl fmt::Display) -> ModelError {
     ModelError::Engine { engine: "tensorrt", doing: doing.into(), reason: reason.to_string() }
