@@ -20,3 +20,13 @@ fn keys_and_values_go_where_the_positions_say_and_the_mask_opens_there() {
 fn the_next_token_is_what_greedy_decoding_with_bans_chooses() {
     each_seed(0..300, cases::next_token);
 }
+
+#[test]
+fn the_best_tokens_are_those_of_a_full_sort() {
+    each_seed(0..200, cases::best_tokens);
+}
+
+#[test]
+fn beams_take_over_what_their_parents_hold() {
+    each_seed(0..200, cases::beams);
+}

@@ -4,6 +4,8 @@
 //! What a type cannot check is what memory will hold when the kernel runs (addresses in a table, positions); what must
 //! hold of that is said beside each.
 
+mod beams;
+mod best_tokens;
 mod cache_append;
 mod decode_state;
 mod element;
@@ -11,6 +13,8 @@ mod next_token;
 mod past_mask;
 mod slices;
 
+pub use beams::{BeamAdvance, CacheReorder, Parents};
+pub use best_tokens::{BestToken, BestTokens};
 pub use cache_append::{CacheAppend, CachePair};
 pub use decode_state::{DecodeState, RowLimits, RowMode};
 pub use element::CacheElement;

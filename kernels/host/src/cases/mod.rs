@@ -3,10 +3,12 @@
 //! The references are written from the kernels' contract, one row and one number at a time in float64, and share nothing
 //! with the kernels.
 
+mod beams;
 mod caches;
 mod machine;
 mod next_token;
 
+pub use beams::{beams, best_tokens};
 pub use caches::caches;
 pub use machine::{Machine, OnDevice};
 pub use next_token::next_token;

@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "beams.cu"
+#include "best_tokens.cu"
 #include "cache_append.cu"
 #include "next_token.cu"
 #include "past_mask.cu"
@@ -82,7 +84,8 @@ struct Kernel {
 #define KERNEL(name) Kernel{#name, &Entry<&name>::run}
 static const Kernel KERNELS[] = {
     KERNEL(cache_append_f16), KERNEL(cache_append_f32), KERNEL(past_mask_f16),      KERNEL(past_mask_f32),
-    KERNEL(next_token_scan),  KERNEL(next_token_choose),
+    KERNEL(next_token_scan),  KERNEL(next_token_choose), KERNEL(best_tokens_scan),   KERNEL(best_tokens_choose),
+    KERNEL(cache_reorder),    KERNEL(beam_advance),
 };
 
 inline const Kernel* kernel_named(const std::string& name) {
