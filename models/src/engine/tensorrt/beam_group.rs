@@ -2,12 +2,13 @@
 //! no profiles that sequences do not need anyway; it reads them once for each beam instead of once.
 
 use belvedere_kernels::device::{Device, PinnedMemory};
+use belvedere_kernels::launch::BestToken;
 
 use super::Networks;
 use super::row_state::go_on;
 use super::running_batch::{Enqueued, RunningBatch, Slot};
 use super::sequence::Stopwatch;
-use super::step_kernels::{BEST_BYTES, StepKind, candidates, reorder};
+use super::step_kernels::{StepKind, candidates, reorder};
 use super::workspace::{Workspace, failed};
 use crate::ModelError;
 use crate::decode::{BeamSearch, Finished, Generation, Turn};
@@ -76,7 +77,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
                 .rows
                 .iter()
                 .map(|row| {
-                    let mut bytes = vec![0; count * BEST_BYTES];
+                    let mut bytes = vec![0; count * BestToken::BYTES];
                     let read = self.best.read(row * bytes.len(), &mut bytes);
                     read.map_err(failed("reading the candidates of a beam search"))?;
                     Ok(candidates(&bytes))

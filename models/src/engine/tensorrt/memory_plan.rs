@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use belvedere_kernels::launch::NextToken;
-
+use super::step_kernels::token_scratch_bytes;
 use super::{ModelShape, Profiles};
 
 /// Bytes left to others where the plan is made to fit: the runtime's own, and prompts that are kept.
@@ -27,6 +26,11 @@ pub enum Purpose {
     },
     /// Addresses of new entries and caches, `[2 * layers, 2]`.
     CacheTable {
+        /// Places of the caches.
+        capacity: usize,
+    },
+    /// Addresses of the caches, `[2 * layers]`.
+    ReorderTable {
         /// Places of the caches.
         capacity: usize,
     },
@@ -95,7 +99,7 @@ impl Purpose {
     fn group(self) -> &'static str {
         use Purpose as P;
         match self {
-            P::SelfCache { .. } | P::PastMask { .. } | P::CacheTable { .. } => "caches",
+            P::SelfCache { .. } | P::PastMask { .. } => "caches",
             P::CrossCache { .. } | P::CrossMask { .. } => "cross caches",
             P::Encoded(_) | P::EncodedMask => "encoder results",
             P::DecodeScratch | P::EncodeScratch => "scratch",
@@ -144,7 +148,7 @@ impl MemoryPlan {
             (Purpose::Limits, 16 * rows),
             (Purpose::Done, 4 * rows),
             (Purpose::Step, 4),
-            (Purpose::TokenScratch, NextToken::scratch_bytes(rows, shape.columns)),
+            (Purpose::TokenScratch, token_scratch_bytes(rows, shape.columns)),
             (Purpose::Parents, 4 * rows),
             (Purpose::Masked, rows * shape.mask_bytes(source)),
             (Purpose::Zeros, shape.row_bytes(capacity.max(source))),
@@ -173,6 +177,7 @@ impl MemoryPlan {
             let (capacity, prompt) = (bucket.capacity, bucket.prompt);
             bytes.insert(Purpose::PastMask { capacity }, rows * shape.mask_bytes(capacity));
             bytes.insert(Purpose::CacheTable { capacity }, 16 * shape.tensors());
+            bytes.insert(Purpose::ReorderTable { capacity }, 8 * shape.tensors());
             let mask = rows * shape.mask_bytes(shape.bucket_source(bucket));
             bytes.insert(Purpose::CrossMask { prompt }, mask);
         }

@@ -12,7 +12,7 @@ use super::open::smallest;
 use super::row_state::{begin, mask_reset, staging_room};
 use super::sequence::{Observed, RowPlan, Sequence, Stopwatch};
 use super::staging::Staging;
-use super::step_kernels::{StepKind, open_step};
+use super::step_kernels::{BLOCK_ROWS, StepKind, open_step};
 use super::step_ring::StepRing;
 use super::step_variant::StepVariant;
 use super::workspace::{Workspace, failed, failure};
@@ -138,13 +138,14 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         self.slots.iter().any(|slot| slot.ticket().is_some())
     }
 
-    /// The `count` lowest free rows, now taken; `None` where there are fewer.
+    /// The `count` lowest free rows of one block, now taken; `None` where there are fewer.
     pub(super) fn reserve(&mut self, count: usize) -> Option<Vec<usize>> {
-        let free = |(row, slot): (usize, &Slot)| matches!(slot, Slot::Free).then_some(row);
-        let rows: Vec<usize> = self.slots.iter().enumerate().filter_map(free).take(count).collect();
-        if rows.len() < count {
-            return None;
-        }
+        let blocks = (0..self.slots.len()).step_by(BLOCK_ROWS);
+        let rows = blocks.into_iter().find_map(|first| {
+            let free = |row: &usize| matches!(self.slots.get(*row), Some(Slot::Free));
+            let rows: Vec<usize> = (first..first + BLOCK_ROWS).filter(free).take(count).collect();
+            (rows.len() == count).then_some(rows)
+        })?;
         for row in &rows {
             self.slots[*row] = Slot::Reserved;
         }

@@ -1,7 +1,9 @@
 //! What a decoder step is made of: the graph with its bindings, and the kernels that follow it.
 
 use belvedere_kernels::device::{Device, DeviceSlice};
-use belvedere_kernels::launch::{CacheAppend, CachePair, NextToken, PastMask};
+use belvedere_kernels::launch::{
+    BestToken, BestTokens, CacheAppend, CachePair, CacheReorder, NextToken, Parents, PastMask,
+};
 
 use super::memory_plan::Purpose;
 use super::open::open;
@@ -27,21 +29,28 @@ pub(super) enum StepKind {
 /// Most candidates of a row.
 const MOST_BEST: usize = 32;
 
-/// Bytes of a candidate.
-pub(super) const BEST_BYTES: usize = 8;
+/// Rows among which sequences can be continued: those of a beam search lie in one such block.
+pub(super) const BLOCK_ROWS: usize = 16;
 
 /// Bytes of the candidates of `rows` rows.
 pub(super) fn best_bytes(rows: usize) -> usize {
-    rows * MOST_BEST * BEST_BYTES
+    rows * MOST_BEST * BestToken::BYTES
 }
 
-/// The candidates of one row, without what is banned.
+/// Bytes that choosing tokens uses between its kernels.
+pub(super) fn token_scratch_bytes(rows: usize, vocabulary: usize) -> usize {
+    let best = BestTokens::scratch_bytes(rows, vocabulary, MOST_BEST);
+    best.max(NextToken::scratch_bytes(rows, vocabulary))
+}
+
+/// The candidates of one row, best first.
 pub(super) fn candidates(bytes: &[u8]) -> Vec<(f32, u32)> {
-    let entries = bytes.as_chunks::<BEST_BYTES>().0.iter();
-    let read = entries.map(|[a, b, c, d, e, f, g, h]| {
-        (f32::from_ne_bytes([*a, *b, *c, *d]), u32::from_ne_bytes([*e, *f, *g, *h]))
-    });
-    read.filter(|(log_prob, _)| log_prob.is_finite()).collect()
+    let entries = bytes.as_chunks().0.iter().map(|entry| BestToken::from_bytes(*entry));
+    let token = |entry| match entry {
+        BestToken::Token { id, log_prob } => Some((log_prob, id)),
+        BestToken::None | BestToken::NotFinite => None,
+    };
+    entries.filter_map(token).collect()
 }
 
 /// A step of `rows` rows in a bucket, with everything bound.
@@ -52,7 +61,7 @@ pub(super) fn open_step<D: Device, N: Networks<D>>(
     rows: usize,
     bucket: &Bucket,
     kind: StepKind,
-    [ring, _best]: [DeviceSlice; 2],
+    [ring, best]: [DeviceSlice; 2],
 ) -> Result<StepVariant<D, N::Network>, ModelError> {
     let shape = &workspace.shape;
     let (capacity, prompt) = (bucket.capacity, bucket.prompt);
@@ -79,21 +88,26 @@ pub(super) fn open_step<D: Device, N: Networks<D>>(
 
     let state = decode_state(workspace, rows)?;
     let append = cache_append(workspace, capacity, rows)?;
-    let scratch = NextToken::scratch_bytes(rows, decoder.vocabulary);
+    let logits = workspace.first(Purpose::Logits, rows * 4 * shape.columns)?;
+    let scratch = token_scratch_bytes(rows, decoder.vocabulary);
+    let scratch = workspace.first(Purpose::TokenScratch, scratch)?;
+    let (columns, eos) = (shape.columns, decoder.eos as i32);
+    let DecoderConfig { vocabulary, no_repeat_ngram, .. } = *decoder;
     let next = NextToken {
-        logits: workspace.first(Purpose::Logits, rows * 4 * shape.columns)?,
-        columns: shape.columns,
-        vocabulary: decoder.vocabulary,
-        no_repeat_ngram: decoder.no_repeat_ngram,
-        eos: decoder.eos as i32,
-        scratch: workspace.first(Purpose::TokenScratch, scratch)?,
+        logits,
+        columns,
+        vocabulary,
+        no_repeat_ngram,
+        eos,
+        scratch,
         ring,
         ring_steps: RING_STEPS,
     };
     let mut launches = vec![append.launch(&state).map_err(failed("cache_append"))?];
-    match kind {
-        StepKind::Greedy => (),
-        StepKind::Beams { .. } => return Err(super::workspace::failure("beam search", "to be written")),
+    if let StepKind::Beams { best: count } = kind {
+        // Before the next token, which lets the histories grow that the bans are read from.
+        let best = BestTokens { logits, columns, vocabulary, no_repeat_ngram, eos, count, scratch, best };
+        launches.extend(best.launches(&state).map_err(failed("best_tokens"))?);
     }
     launches.extend(next.launches(&state).map_err(failed("next_token"))?);
     Ok(StepVariant::new(network, launches, profile))
@@ -134,6 +148,9 @@ pub(super) fn fill_tables<D: Device>(workspace: &Workspace<D>, rows: usize) -> R
         let table = CacheAppend::table(element, &pairs, sides).map_err(failed("cache_append"))?;
         let to = workspace.first(Purpose::CacheTable { capacity }, table.len())?;
         upload(workspace, to, &table)?;
+        let caches: Vec<DeviceSlice> = pairs.iter().map(|pair| pair.cache).collect();
+        let table = CacheReorder::table(element, &caches, sides).map_err(failed("cache_reorder"))?;
+        upload(workspace, workspace.first(Purpose::ReorderTable { capacity }, table.len())?, &table)?;
     }
     let longest = workspace.profiles.buckets.last().map_or(0, |bucket| shape.bucket_source(bucket));
     let mut masked = Vec::new();
@@ -150,10 +167,26 @@ fn upload<D: Device>(workspace: &Workspace<D>, to: DeviceSlice, bytes: &[u8]) ->
 
 /// Lets row r continue what row `parents[r]` held, for the rows that there are parents for.
 pub(super) fn reorder<D: Device>(
-    _workspace: &Workspace<D>,
-    _staging: &mut Staging<D>,
-    _bucket: &Bucket,
-    _parents: &[i32],
+    workspace: &Workspace<D>,
+    staging: &mut Staging<D>,
+    bucket: &Bucket,
+    parents: &[i32],
 ) -> Result<(), ModelError> {
-    Err(super::workspace::failure("beam search", "to be written"))
+    let doing = "cache_reorder";
+    let Workspace { device, decode, shape, .. } = workspace;
+    let (rows, capacity) = (parents.len(), bucket.capacity);
+    let bytes: Vec<u8> = parents.iter().flat_map(|parent| parent.to_ne_bytes()).collect();
+    let memory = workspace.first(Purpose::Parents, bytes.len())?;
+    staging.upload(device, decode, &[(memory, &bytes)])?;
+    let reorder = CacheReorder {
+        table: workspace.first(Purpose::ReorderTable { capacity }, 8 * shape.tensors())?,
+        caches: shape.tensors(),
+        element: cache_element(shape.element),
+        heads: shape.heads,
+        capacity,
+        head_size: shape.head_dim,
+        parents: Parents { memory, group: rows.min(BLOCK_ROWS) },
+    };
+    let launch = reorder.launch(&decode_state(workspace, rows)?).map_err(failed(doing))?;
+    device.launch(decode, &launch).map_err(failed(doing))
 }
