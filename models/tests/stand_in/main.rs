@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod any_order;
 mod joining;
 mod models;
 mod ort_networks;
