@@ -7,6 +7,7 @@ use belvedere_kernels::device::{Device, DeviceSlice, Memory, PinnedMemory};
 
 use super::admission::Admission;
 use super::cross_source::{CrossPlace, CrossSource};
+use super::device_batch::DeviceBatch;
 use super::memory_plan::{HEADROOM_BYTES, MemoryPlan, ScratchBytes};
 use super::open::{scratch_bytes, smallest};
 use super::picture_encoder::{PictureEncoder, to_f32};
@@ -14,7 +15,7 @@ use super::pool::{Lease, Pool};
 use super::prompt_encoder::{PromptEncoder, PromptItem};
 use super::running_batch::RunningBatch;
 use super::sequence::{RowPlan, Stopwatch};
-use super::step_kernels::fill_tables;
+use super::step_kernels::{BLOCK_ROWS, fill_tables};
 use super::waiting::{Waiting, WaitingSource};
 use super::workspace::{Workspace, failed, failure};
 use super::{ModelShape, Networks, Profiles};
@@ -81,6 +82,10 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         let longest = profiles.buckets.last().map_or(0, |bucket| shape.bucket_source(bucket));
         if profiles.image_tokens != shape.image_tokens || longest > shape.positions {
             let reason = format!("{profiles:?} for {shape:?}");
+            return Err(ModelError::Request { what: "profiles", reason });
+        }
+        if let Some(odd) = profiles.rows.iter().find(|rows| **rows > BLOCK_ROWS && **rows % BLOCK_ROWS != 0) {
+            let reason = format!("{odd} rows are more than {BLOCK_ROWS} and no multiple of it");
             return Err(ModelError::Request { what: "profiles", reason });
         }
         let (profiles, plan) = fitting(&device, &networks, &shape, profiles)?;
@@ -164,6 +169,18 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         match lease.filter(|lease| self.features.slice(lease).is_some()) {
             Some(lease) => Ok(Arc::clone(lease)),
             None => Err(other_engine("image features")),
+        }
+    }
+
+    /// A prompt that this engine keeps: its memory, and the tokens that it is padded to.
+    fn own_kept(&self, kept: &KeptPrompt) -> Result<(Arc<Lease>, usize), ModelError> {
+        let kept = kept.storage::<DeviceKept>();
+        let is_own = |kept: &&DeviceKept| {
+            self.kept.get(&kept.prompt).is_some_and(|pool| pool.slice(&kept.memory).is_some())
+        };
+        match kept.filter(is_own) {
+            Some(DeviceKept { memory, prompt }) => Ok((Arc::clone(memory), *prompt)),
+            None => Err(other_engine("kept prompts")),
         }
     }
 
@@ -326,12 +343,21 @@ where
 
     fn start<'e>(
         &'e mut self,
-        _: &ImageFeatures,
-        _: &[&[u32]],
-        _: BatchLimits,
-        _: &CancelToken,
+        features: &ImageFeatures,
+        prompts: &[&[u32]],
+        limits: BatchLimits,
+        cancel: &CancelToken,
     ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
-        Err(only_in_flight())
+        cancel.check()?;
+        self.check()?;
+        prompts.iter().try_for_each(|prompt| self.check_prompt(prompt))?;
+        let lease = self.own_features(features)?;
+        let features = self.features_slice(&lease)?;
+        let items: Vec<PromptItem<'_>> =
+            prompts.iter().map(|prompt| PromptItem { features, prompt }).collect();
+        let mut batch = DeviceBatch::new(self, items.len(), limits)?;
+        batch.encode(&items)?;
+        Ok(Box::new(batch))
     }
 
     fn keep(
@@ -362,15 +388,23 @@ where
 
     fn resume<'e>(
         &'e mut self,
-        _: &[&KeptPrompt],
-        _: BatchLimits,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
     ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
-        Err(only_in_flight())
+        self.check()?;
+        let sources = prompts.iter().map(|kept| {
+            let (memory, prompt) = self.own_kept(kept)?;
+            let slice = self.kept.get(&prompt).and_then(|pool| pool.slice(&memory));
+            let place = CrossPlace::Kept(slice.ok_or_else(|| other_engine("kept prompts"))?);
+            Ok(CrossSource { prompt, place })
+        });
+        let sources: Vec<CrossSource> = sources.collect::<Result<_, ModelError>>()?;
+        let mut batch = DeviceBatch::new(self, sources.len(), limits)?;
+        for (item, source) in sources.iter().enumerate() {
+            batch.attend(item, source)?;
+        }
+        Ok(Box::new(batch))
     }
-}
-
-fn only_in_flight() -> ModelError {
-    failure("decode", "sequences of this engine join a running batch")
 }
 
 impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
@@ -387,13 +421,8 @@ impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
                 WaitingSource::Prompt { features: self.own_features(features)?, prompt: prompt.into() }
             }
             Source::Kept(kept) => {
-                let DeviceKept { memory, prompt } =
-                    kept.storage().ok_or_else(|| other_engine("kept prompts"))?;
-                let is_own = self.kept.get(prompt).is_some_and(|pool| pool.slice(memory).is_some());
-                if !is_own {
-                    return Err(other_engine("kept prompts"));
-                }
-                WaitingSource::Kept { memory: Arc::clone(memory), prompt: *prompt }
+                let (memory, prompt) = self.own_kept(kept)?;
+                WaitingSource::Kept { memory, prompt }
             }
         };
         let ticket = self.next_ticket;

@@ -9,6 +9,7 @@ mod beam_group;
 mod bucket_move;
 mod build_progress;
 mod cross_source;
+mod device_batch;
 mod device_engine;
 mod memory_plan;
 mod model_shape;

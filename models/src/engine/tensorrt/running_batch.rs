@@ -56,16 +56,23 @@ pub(super) enum Slot {
     Row(Sequence),
     /// One beam of a search.
     Beam(Ticket),
+    /// Moved by the host.
+    Held,
 }
 
 impl Slot {
     /// Whose the row is while steps are made for it.
     fn ticket(&self) -> Option<Ticket> {
         match self {
-            Slot::Free | Slot::Reserved => None,
+            Slot::Free | Slot::Reserved | Slot::Held => None,
             Slot::Row(sequence) => Some(sequence.ticket),
             Slot::Beam(ticket) => Some(*ticket),
         }
+    }
+
+    /// Whether there is something in the row's caches.
+    fn lives(&self) -> bool {
+        !matches!(self, Slot::Free | Slot::Reserved)
     }
 }
 
@@ -135,7 +142,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
 
     /// Whether any row is being decoded.
     pub(super) fn is_live(&self) -> bool {
-        self.slots.iter().any(|slot| slot.ticket().is_some())
+        self.slots.iter().any(Slot::lives)
     }
 
     /// The `count` lowest free rows of one block, now taken; `None` where there are fewer.
@@ -152,7 +159,16 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         Some(rows)
     }
 
-    /// Gives a reserved row back.
+    /// The same, for the host to move itself.
+    pub(super) fn hold(&mut self, count: usize) -> Option<Vec<usize>> {
+        let rows = self.reserve(count)?;
+        for row in &rows {
+            self.slots[*row] = Slot::Held;
+        }
+        Some(rows)
+    }
+
+    /// Gives rows back.
     pub(super) fn free(&mut self, rows: &[usize]) {
         for row in rows {
             if let Some(slot) = self.slots.get_mut(*row) {
@@ -171,15 +187,14 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         plan: &RowPlan,
         begun: Begun,
     ) -> Result<(), ModelError> {
-        self.make_room(workspace, source.prompt)?;
+        self.make_room(workspace, source.prompt, 0)?;
         let bucket = self.bucket(workspace)?;
         for row in rows {
             source.copy_to_row(workspace, &bucket, *row)?;
             let staging = self.staging.get_mut(*row).ok_or_else(|| failure("joining", "no such row"))?;
             begin(workspace, staging, *row, plan)?;
         }
-        let reset = mask_reset(workspace, bucket.capacity, self.slots.len())?;
-        workspace.device.launch(&workspace.decode, &reset).map_err(failed("past_mask"))?;
+        self.reset_masks(workspace)?;
         match begun {
             Begun::Row(ticket, clock) => {
                 if let Some(slot) = rows.first().and_then(|row| self.slots.get_mut(*row)) {
@@ -214,13 +229,25 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         }
     }
 
-    /// Moves to the smallest bucket that holds a prompt and everything that lives, if the present one does not.
-    fn make_room(&mut self, workspace: &Workspace<D>, prompt: usize) -> Result<(), ModelError> {
+    /// Writes the masks of all rows anew, from the tokens that they hold.
+    pub(super) fn reset_masks(&self, workspace: &Workspace<D>) -> Result<(), ModelError> {
+        let reset = mask_reset(workspace, self.bucket(workspace)?.capacity, self.slots.len())?;
+        workspace.device.launch(&workspace.decode, &reset).map_err(failed("past_mask"))
+    }
+
+    /// Moves to the smallest bucket that holds a prompt, `places` in the caches and everything that lives, if the present
+    /// one does not.
+    pub(super) fn make_room(
+        &mut self,
+        workspace: &Workspace<D>,
+        prompt: usize,
+        places: usize,
+    ) -> Result<(), ModelError> {
         let buckets = &workspace.profiles.buckets;
         if !self.is_live() {
             self.bucket = 0;
         }
-        let places = self.next_places().max().unwrap_or(0);
+        let places = self.next_places().fold(places, usize::max);
         let holds = |bucket: &Bucket| bucket.prompt >= prompt && bucket.capacity >= places;
         let present = buckets.iter().skip(self.bucket).position(holds).map(|at| at + self.bucket);
         let Some(needed) = present else {
@@ -253,7 +280,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
 
     /// Rows up to the highest one that lives.
     fn live_rows(&self) -> usize {
-        self.slots.iter().rposition(|slot| slot.ticket().is_some()).map_or(0, |row| row + 1)
+        self.slots.iter().rposition(Slot::lives).map_or(0, |row| row + 1)
     }
 
     /// Whether another step should be put into the stream. A beam search needs to look at each before the next.
@@ -269,12 +296,41 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         networks: &mut N,
     ) -> Result<(), ModelError> {
         let prompt = self.bucket(workspace)?.prompt;
-        self.make_room(workspace, prompt)?;
-        let rows = smallest(&workspace.profiles.rows, self.live_rows());
+        self.make_room(workspace, prompt, 0)?;
         let kind = match self.groups.values().map(|group| 2 * group.beams()).max() {
             None => StepKind::Greedy,
             Some(best) => StepKind::Beams { best },
         };
+        let rows = self.run_step(workspace, networks, kind)?;
+        let event = workspace.device.record(&workspace.decode).map_err(failed("marking a step"))?;
+        let tickets = self.slots.iter().take(rows).map(Slot::ticket).collect();
+        self.enqueued.push_back(Enqueued { step: self.steps, rows, kind, tickets, event });
+        self.steps += 1;
+        for slot in &mut self.slots {
+            if let Slot::Row(sequence) = slot {
+                sequence.enqueue_step();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a step into the stream that leaves logits and chooses nothing. Returns how many rows they are of.
+    pub(super) fn enqueue_silent_step(
+        &mut self,
+        workspace: &Workspace<D>,
+        networks: &mut N,
+    ) -> Result<usize, ModelError> {
+        self.run_step(workspace, networks, StepKind::Silent)
+    }
+
+    /// Puts a step of all rows that live into the stream; returns its rows.
+    fn run_step(
+        &mut self,
+        workspace: &Workspace<D>,
+        networks: &mut N,
+        kind: StepKind,
+    ) -> Result<usize, ModelError> {
+        let rows = smallest(&workspace.profiles.rows, self.live_rows());
         let bucket = self.bucket(workspace)?;
         let variant = match self.variants.entry(StepKey { rows, bucket: self.bucket, kind }) {
             std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
@@ -293,23 +349,15 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
             }
         };
         variant.run(workspace, self.steps)?;
-        let event = workspace.device.record(&workspace.decode).map_err(failed("marking a step"))?;
-        let tickets = self.slots.iter().take(rows).map(Slot::ticket).collect();
-        self.enqueued.push_back(Enqueued { step: self.steps, rows, kind, tickets, event });
-        self.steps += 1;
-        for slot in &mut self.slots {
-            if let Slot::Row(sequence) = slot {
-                sequence.enqueue_step();
-            }
-        }
-        Ok(())
+        Ok(rows)
     }
 
     /// Waits for the oldest step, and reads it and all others that have been made.
     pub(super) fn read(&mut self, workspace: &Workspace<D>) -> Result<Vec<Ended>, ModelError> {
         let mut ended = Vec::new();
         let Some(oldest) = self.enqueued.front() else { return Ok(ended) };
-        let doing = |step: u64| format!("waiting for step {step}");
+        let graph = super::GraphName::DecoderStep.as_str();
+        let doing = |step: u64| format!("waiting for step {step} of graph {graph}");
         workspace.device.wait(&oldest.event).map_err(failed(doing(oldest.step)))?;
         while let Some(oldest) = self.enqueued.front() {
             if !workspace.device.is_past(&oldest.event).map_err(failed(doing(oldest.step)))? {
@@ -379,7 +427,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
     }
 
     /// Ends a row on the device, after what is in the stream.
-    fn stop(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
+    pub(super) fn stop(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
         workspace.copy(workspace.row(Purpose::Done, row, 4)?, self.one.slice())
     }
 
