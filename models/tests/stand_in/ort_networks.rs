@@ -207,7 +207,7 @@ impl Network<HostDevice> for OrtNetwork {
         if taken.iter().any(|other| other.address() < end(&slice) && slice.address() < end(other)) {
             return Err(refusal(format!("{name} lies over another input, output or scratch")));
         }
-        if slice.address() % 256 != 0 {
+        if !slice.address().is_multiple_of(256) {
             return Err(refusal(format!("{name} is not aligned")));
         }
         binding.slice = Some(slice);

@@ -8,23 +8,21 @@ use belvedere_kernels::device::{Device, DeviceSlice, Memory, PinnedMemory};
 use super::admission::Admission;
 use super::cross_source::{CrossPlace, CrossSource};
 use super::device_batch::DeviceBatch;
-use super::memory_plan::{HEADROOM_BYTES, MemoryPlan, ScratchBytes};
-use super::open::{scratch_bytes, smallest};
+use super::fitting::fitting;
+use super::memory_plan::MemoryPlan;
+use super::open::smallest;
 use super::picture_encoder::{PictureEncoder, to_f32};
 use super::pool::{Lease, Pool};
 use super::prompt_encoder::{PromptEncoder, PromptItem};
 use super::running_batch::RunningBatch;
-use super::sequence::{RowPlan, Stopwatch};
 use super::step_kernels::{BLOCK_ROWS, fill_tables};
-use super::waiting::{Waiting, WaitingSource};
 use super::workspace::{Workspace, failed, failure};
 use super::{ModelShape, Networks, Profiles};
 use crate::ModelError;
 use crate::checkpoint::FlorenceConfig;
-use crate::decode::{BeamSearch, DecoderConfig, Opening};
+use crate::decode::DecoderConfig;
 use crate::engine::{
-    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, How, ImageFeatures, InFlight, KeptPrompt, Pixels,
-    Source, Ticket,
+    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, ImageFeatures, InFlight, KeptPrompt, Pixels, Ticket,
 };
 use crate::graph::Element;
 
@@ -39,7 +37,7 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) workspace: Workspace<D>,
     pub(super) networks: N,
     plan: MemoryPlan,
-    decoder: DecoderConfig,
+    pub(super) decoder: DecoderConfig,
     pictures: PictureEncoder<D, N::Network>,
     pub(super) prompts: PromptEncoder<D, N::Network>,
     pub(super) features: Pool<D>,
@@ -47,11 +45,11 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) kept: BTreeMap<usize, Pool<D>>,
     pub(super) batch: RunningBatch<D, N>,
     pub(super) admission: Admission<D::Event>,
-    next_ticket: Ticket,
+    pub(super) next_ticket: Ticket,
     /// Sequences that ended while something else was waited for.
-    ended: Vec<Ended>,
+    pub(super) ended: Vec<Ended>,
     /// Why nothing can be decoded any more.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
 }
 
 /// Features on the device.
@@ -135,7 +133,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// The same; after an error nothing can be decoded any more.
-    fn go_on(&mut self) -> Result<(), ModelError> {
+    pub(super) fn go_on(&mut self) -> Result<(), ModelError> {
         self.check()?;
         self.pump().inspect_err(|error| {
             self.broken = Some(error.to_string());
@@ -144,7 +142,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         })
     }
 
-    fn check(&self) -> Result<(), ModelError> {
+    pub(super) fn check(&self) -> Result<(), ModelError> {
         match &self.broken {
             Some(reason) => Err(failure("decoding, after an earlier failure", reason)),
             None => Ok(()),
@@ -164,7 +162,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// Features that this engine made.
-    fn own_features(&self, features: &ImageFeatures) -> Result<Arc<Lease>, ModelError> {
+    pub(super) fn own_features(&self, features: &ImageFeatures) -> Result<Arc<Lease>, ModelError> {
         let lease = features.storage::<DeviceFeatures>().map(|DeviceFeatures(lease)| lease);
         match lease.filter(|lease| self.features.slice(lease).is_some()) {
             Some(lease) => Ok(Arc::clone(lease)),
@@ -173,7 +171,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// A prompt that this engine keeps: its memory, and the tokens that it is padded to.
-    fn own_kept(&self, kept: &KeptPrompt) -> Result<(Arc<Lease>, usize), ModelError> {
+    pub(super) fn own_kept(&self, kept: &KeptPrompt) -> Result<(Arc<Lease>, usize), ModelError> {
         let kept = kept.storage::<DeviceKept>();
         let is_own = |kept: &&DeviceKept| {
             self.kept.get(&kept.prompt).is_some_and(|pool| pool.slice(&kept.memory).is_some())
@@ -188,7 +186,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         self.features.slice(lease).ok_or_else(|| other_engine("image features"))
     }
 
-    fn check_prompt(&self, prompt: &[u32]) -> Result<(), ModelError> {
+    pub(super) fn check_prompt(&self, prompt: &[u32]) -> Result<(), ModelError> {
         let refuse = |reason| Err(ModelError::Request { what: "prompt", reason });
         let longest = self.workspace.profiles.buckets.last().map_or(0, |bucket| bucket.prompt);
         if prompt.is_empty() {
@@ -201,7 +199,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         self.check_tokens("prompt", prompt)
     }
 
-    fn check_tokens(&self, what: &'static str, tokens: &[u32]) -> Result<(), ModelError> {
+    pub(super) fn check_tokens(&self, what: &'static str, tokens: &[u32]) -> Result<(), ModelError> {
         let columns = self.workspace.shape.columns;
         match tokens.iter().find(|id| **id as usize >= columns) {
             Some(id) => {
@@ -213,43 +211,6 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 }
 
-/// The profiles for as many sequences as there is memory for, and the plan for them.
-fn fitting<D: Device, N: Networks<D>>(
-    device: &D,
-    networks: &N,
-    shape: &ModelShape,
-    profiles: &Profiles,
-) -> Result<(Profiles, MemoryPlan), ModelError> {
-    let doing = "planning memory";
-    let memory = device.memory_info().map_err(failed(doing))?;
-    let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
-    let mut smallest_plan = None;
-    for rows in profiles.rows.iter().rev() {
-        let fewer = profiles.up_to(*rows);
-        let scratch: ScratchBytes = scratch_bytes(networks, &fewer)?;
-        let plan = MemoryPlan::new(shape, &fewer, scratch);
-        if plan.total_bytes().saturating_add(HEADROOM_BYTES) <= memory.free {
-            if let Some(too_large) = smallest_plan {
-                tracing::warn!(
-                    free_mib = mib(memory.free),
-                    rows,
-                    "too little device memory for more sequences at once: {too_large}"
-                );
-            }
-            return Ok((fewer, plan));
-        }
-        smallest_plan = Some(plan);
-    }
-    let needed = smallest_plan.map(|plan| plan.to_string()).unwrap_or_default();
-    let reason = format!(
-        "{needed}, and {:.0} MiB beside it; {:.1} MiB of {:.1} MiB are free",
-        mib(HEADROOM_BYTES),
-        mib(memory.free),
-        mib(memory.total)
-    );
-    Err(failure(doing, reason))
-}
-
 fn precision(element: Element) -> &'static str {
     match element {
         Element::F16 => "fast",
@@ -257,7 +218,7 @@ fn precision(element: Element) -> &'static str {
     }
 }
 
-fn other_engine(what: &'static str) -> ModelError {
+pub(super) fn other_engine(what: &'static str) -> ModelError {
     ModelError::Request { what, reason: "made by another engine".to_owned() }
 }
 
@@ -404,89 +365,5 @@ where
             batch.attend(item, source)?;
         }
         Ok(Box::new(batch))
-    }
-}
-
-impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
-    fn slots(&self) -> usize {
-        self.batch.slots.len()
-    }
-
-    fn join(&mut self, source: Source<'_>, how: How<'_>) -> Result<Ticket, ModelError> {
-        self.check()?;
-        let clock = Stopwatch::start();
-        let source = match source {
-            Source::Prompt { features, prompt } => {
-                self.check_prompt(prompt)?;
-                WaitingSource::Prompt { features: self.own_features(features)?, prompt: prompt.into() }
-            }
-            Source::Kept(kept) => {
-                let (memory, prompt) = self.own_kept(kept)?;
-                WaitingSource::Kept { memory, prompt }
-            }
-        };
-        let ticket = self.next_ticket;
-        let (plan, search) = match how {
-            How::Generate(options) => {
-                let opening = Opening::new(&self.decoder, options)?;
-                if options.beams > self.slots() {
-                    let reason = format!(
-                        "{} beams take as many rows, and there is memory for {}",
-                        options.beams,
-                        self.slots()
-                    );
-                    return Err(ModelError::Request { what: "beams", reason });
-                }
-                if let Some(complete) = opening.complete() {
-                    self.ended.push(Ended { ticket, result: Ok(complete) });
-                    self.next_ticket = ticket.next();
-                    return Ok(ticket);
-                }
-                let plan = RowPlan::generate(&opening);
-                let Opening { processors, prefix } = opening;
-                let search = (options.beams > 1).then(|| BeamSearch::new(options, processors, &prefix));
-                (plan, search.map(|search| (search, options.beams)))
-            }
-            How::Follow(tokens) => {
-                let most = self.workspace.shape.history();
-                if !(1..=most).contains(&tokens.len()) {
-                    let reason = format!("{} tokens, 1 to {most} can be judged", tokens.len());
-                    return Err(ModelError::Request { what: "answer", reason });
-                }
-                self.check_tokens("answer", tokens)?;
-                (RowPlan::follow(tokens), None)
-            }
-        };
-        self.next_ticket = ticket.next();
-        if plan.max_length() < 2 {
-            let generation = crate::decode::Generation {
-                token_ids: plan.prefix,
-                log_probs: Vec::new(),
-                timing: clock.stop(),
-            };
-            self.ended.push(Ended { ticket, result: Ok(generation) });
-            return Ok(ticket);
-        }
-        self.admission.waiting.push_back(Waiting { ticket, clock, source, plan, search });
-        Ok(ticket)
-    }
-
-    fn turn(&mut self) -> Result<Vec<Ended>, ModelError> {
-        self.check()?;
-        if self.ended.is_empty() {
-            self.go_on()?;
-        }
-        Ok(std::mem::take(&mut self.ended))
-    }
-
-    fn leave(&mut self, ticket: Ticket) {
-        self.ended.retain(|ended| ended.ticket != ticket);
-        let freed = self.admission.leave(ticket);
-        self.batch.free(&freed);
-        if self.broken.is_none()
-            && let Err(error) = self.batch.leave(&self.workspace, ticket)
-        {
-            self.broken = Some(error.to_string());
-        }
     }
 }
