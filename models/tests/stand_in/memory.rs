@@ -71,12 +71,13 @@ fn where_memory_is_short_fewer_sequences_run_at_once() {
         let device = HostDevice::of_bytes(bytes as usize);
         let engine = model.engine(&device, &profiles, Element::F32);
         assert_eq!(engine.memory_plan(), &plan(expected));
-        assert!(engine.description().contains(&format!("{expected} sequences at once")));
+        let said = engine.description();
+        assert!(said.contains(&format!("memory for {expected} sequence")), "{said}");
     }
     let short = plan(1).total_bytes() + HEADROOM_BYTES - 1;
     let device = HostDevice::of_bytes(short);
     let networks = model.networks(&device, Element::F32);
     let refused = DeviceEngine::new(device, networks, &model.config, model.size, &profiles, Element::F32);
     let said = refused.err().unwrap().to_string();
-    assert!(said.contains("1 sequences at once") && said.contains("MiB are free"), "{said}");
+    assert!(said.contains("1 sequence at once") && said.contains("MiB are free"), "{said}");
 }
