@@ -42,11 +42,9 @@ fn follow(
     let longest = answers.iter().map(|answer| answer.len()).max().unwrap();
     let limits = BatchLimits { beams: 1, max_length: longest + 1 };
     let mut batch = florence.engine().start(features, &prompts, limits, &CancelToken::new()).unwrap();
-    let rows: Vec<Vec<f32>> =
-        batch.force(&answers, 1).unwrap().into_rows().map(|row| row.to_vec()).collect();
-    let of_answer = |(at, answer): (usize, &&[u32])| {
-        rows[at * longest + 1..at * longest + answer.len() - 1].to_vec()
-    };
+    let rows: Vec<Vec<f32>> = batch.force(&answers, 1).unwrap().into_rows().map(|row| row.to_vec()).collect();
+    let of_answer =
+        |(at, answer): (usize, &&[u32])| rows[at * longest + 1..at * longest + answer.len() - 1].to_vec();
     answers.iter().enumerate().flat_map(of_answer).collect()
 }
 
@@ -85,10 +83,8 @@ fn float16_answers_nearly_as_f32_does() {
     let pictures = [model.scenes(9), model.pictures()].concat();
     let exact = look(&model, Element::F32, &pictures, None);
     let half = look(&model, Element::F16, &pictures, Some(&exact));
-    let [features, logits] = [
-        worst_error(&exact.features, &half.features),
-        worst_error(&exact.logits, &half.logits),
-    ];
+    let [features, logits] =
+        [worst_error(&exact.features, &half.features), worst_error(&exact.logits, &half.logits)];
     let pairs = exact.answers.iter().zip(&half.answers);
     let equal = pairs.filter(|(exact, half)| exact.token_ids == half.token_ids).count();
     let asked = exact.answers.len();

@@ -123,6 +123,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
 
     /// Admits who waits, puts steps into the stream, and reads those that have been made.
     fn pump(&mut self) -> Result<(), ModelError> {
+        self.batch.forget_overrun();
         self.admit()?;
         while self.batch.wants_step() {
             self.batch.enqueue_step(&self.workspace, &mut self.networks)?;

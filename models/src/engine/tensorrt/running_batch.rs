@@ -131,6 +131,13 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         self.steps_ahead = steps;
     }
 
+    /// Where nothing lives, steps that nobody has read are of no interest any more.
+    pub(super) fn forget_overrun(&mut self) {
+        if !self.is_live() {
+            self.enqueued.clear();
+        }
+    }
+
     /// Forgets everything that runs.
     pub(super) fn clear(&mut self) {
         self.groups.clear();
