@@ -134,6 +134,12 @@ pub enum KernelError {
         /// The largest that it takes.
         most: u32,
     },
+    /// A device that cannot do what was asked of it.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
+    /// A part of memory that is not inside it.
+    #[error("memory that was planned too small: {0}")]
+    Plan(#[from] crate::device::SliceError),
     /// Rows that do not make whole groups.
     #[error("{kernel}: {rows} rows in groups of {group}")]
     Groups {

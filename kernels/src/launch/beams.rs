@@ -23,7 +23,7 @@ impl Parents {
     /// Groups, rows of a group, and the argument.
     fn check(&self, arguments: Arguments, rows: usize) -> Result<(u32, u32, Argument), KernelError> {
         let group = arguments.count("group", self.group, Self::MOST_IN_GROUP)?;
-        if rows % self.group != 0 {
+        if !rows.is_multiple_of(self.group) {
             return Err(KernelError::Groups { kernel: arguments.0, rows, group });
         }
         let groups = arguments.count("groups", rows / self.group, MOST_BLOCKS)?;

@@ -11,6 +11,7 @@ mod decode_state;
 mod element;
 mod next_token;
 mod past_mask;
+mod preprocess;
 mod slices;
 
 pub use beams::{BeamAdvance, CacheReorder, Parents};
@@ -20,3 +21,4 @@ pub use decode_state::{DecodeState, RowLimits, RowMode};
 pub use element::CacheElement;
 pub use next_token::{ChosenToken, NextToken};
 pub use past_mask::PastMask;
+pub use preprocess::{DevicePreprocessor, FrameSource, PictureShape, PixelsIn, Preprocess, ResizeTables};
