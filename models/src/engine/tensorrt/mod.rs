@@ -4,10 +4,38 @@
 //! and order, and [`Networks`] for the graphs; tests give it the host and ONNX Runtime instead, with the same bindings in
 //! the same order.
 
+mod admission;
+mod beam_group;
+mod bucket_move;
 mod build_progress;
+mod cross_source;
+mod device_batch;
+mod device_engine;
+mod fitting;
+mod joining;
+mod memory_plan;
+mod model_shape;
 mod networks;
+mod open;
+mod picture_encoder;
+mod pool;
 mod profiles;
+mod prompt_encoder;
+mod reading;
+mod room;
+mod row_state;
+mod running_batch;
+mod sequence;
+mod staging;
+mod step_kernels;
+mod step_ring;
+mod step_variant;
+mod waiting;
+mod workspace;
 
 pub use build_progress::{BuildProgress, OnBuild};
+pub use device_engine::DeviceEngine;
+pub use memory_plan::{HEADROOM_BYTES, MemoryPlan, Purpose, ScratchBytes};
+pub use model_shape::ModelShape;
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};
