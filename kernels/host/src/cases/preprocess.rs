@@ -32,8 +32,7 @@ impl Picture {
             1 => [(width, height), (half_width, half_height), (half_width, half_height)],
             _ => [(3 * width, height), (0, 0), (0, 0)],
         };
-        let padding = random.one_of(&[0, 1, 4, 40, 300]);
-        let strides = rows.map(|(row, _)| row + padding);
+        let strides = rows.map(|(row, _)| row + random.one_of(&[0, 1, 4, 40, 300]));
         let planes = [0, 1, 2].map(|plane| {
             let (row, rows) = rows[plane];
             let bytes = if rows == 0 { 0 } else { strides[plane] * (rows - 1) + row };
