@@ -169,6 +169,7 @@ mod tests {
         phases.step("building", 0);
         assert_eq!(phases.reached(), 0.25);
         phases.step("building", 3);
+        assert_eq!(phases.reached(), 1.0);
         phases.finish("building");
         assert_eq!(phases.reached(), 1.0);
     }
