@@ -8,6 +8,7 @@ mod build_progress;
 mod engine_files;
 mod networks;
 mod profiles;
+mod trt_networks;
 
 pub use build_progress::{BuildProgress, OnBuild};
 pub use engine_files::{
@@ -16,3 +17,4 @@ pub use engine_files::{
 };
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};
+pub use trt_networks::{TensorRtNetwork, TensorRtNetworks};

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 pub use engine_builder::{BuiltEngine, EngineBuilder, EngineRequest, OnPhase};
 pub use key::BuilderIdentity;
 use key::{Digest, EngineKey};
+pub(super) use tensorrt_builder::failure;
 pub use tensorrt_builder::{GpuIdentity, TensorRtBuilder};
 
 use super::{BuildProgress, GraphName, OnBuild};

@@ -139,7 +139,8 @@ fn shapes(graph: &Graph, profile: &Profile) -> Result<ShapeProfile, ModelError> 
     Ok(shapes)
 }
 
-pub(crate) fn failure(error: TensorRtError) -> ModelError {
+/// An error of TensorRT's as one of ours.
+pub(in super::super) fn failure(error: TensorRtError) -> ModelError {
     match error {
         TensorRtError::Stopped { .. } => ModelError::Cancelled,
         error => ModelError::TensorRt(error),
