@@ -82,6 +82,9 @@ pub struct Built {
     pub plan: SerializedEngine,
     /// For [`Network::build`] next time on the same device, whatever the graph; `None` where there is no such thing.
     pub timing_cache: Option<Vec<u8>>,
+    /// Scratch memory of each profile in bytes, as far as the builder's log tells;
+    /// [`Engine::scratch_bytes`](crate::Engine::scratch_bytes) is what counts.
+    pub logged_scratch_bytes: Vec<u64>,
 }
 
 /// An engine as bytes, in TensorRT's memory.
@@ -246,7 +249,7 @@ impl Network<'_> {
             Object::new(Kind::TimingCache, pointer, logger)
         };
         // Of the errors so far none was fatal.
-        drop(logger.said());
+        drop((logger.said(), logger.activation_bytes()));
         let library = logger.library();
         let Some(monitor) = Monitor::new(shim, on_progress) else {
             return Err(library.not_made("progress monitor", Vec::new()));
@@ -272,7 +275,7 @@ impl Network<'_> {
             Some(object) => {
                 let plan = SerializedEngine { object };
                 let timing_cache = cache.as_ref().and_then(serialized);
-                Ok(Built { plan, timing_cache })
+                Ok(Built { plan, timing_cache, logged_scratch_bytes: logger.activation_bytes() })
             }
         }
     }

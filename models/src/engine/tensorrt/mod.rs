@@ -12,8 +12,8 @@ mod trt_networks;
 
 pub use build_progress::{BuildProgress, OnBuild};
 pub use engine_files::{
-    BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, OnPhase,
-    TensorRtBuilder, UsePlan,
+    BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, MeasuredEngine,
+    OnPhase, TensorRtBuilder, UsePlan,
 };
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};

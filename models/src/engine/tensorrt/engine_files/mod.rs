@@ -19,7 +19,7 @@ pub use engine_builder::{BuiltEngine, EngineBuilder, EngineRequest, OnPhase};
 pub use key::BuilderIdentity;
 use key::{Digest, EngineKey};
 pub(super) use tensorrt_builder::failure;
-pub use tensorrt_builder::{GpuIdentity, TensorRtBuilder};
+pub use tensorrt_builder::{GpuIdentity, MeasuredEngine, TensorRtBuilder};
 
 use super::{BuildProgress, GraphName, OnBuild};
 use crate::{CancelToken, ModelError};

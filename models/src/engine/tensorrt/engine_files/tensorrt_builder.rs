@@ -1,7 +1,7 @@
 //! Engines from TensorRT.
 
 use belvedere_tensorrt::{
-    BuildOptions, Builder, Flavour, Library, SerializedEngine, ShapeProfile, TensorRtError,
+    BuildOptions, Builder, Built, Flavour, Library, SerializedEngine, ShapeProfile, TensorRtError,
 };
 
 use super::super::Profile;
@@ -52,13 +52,16 @@ impl TensorRtBuilder {
         }
     }
 
-    /// The network that TensorRT makes of a graph, and the engine of it.
-    pub(super) fn built(
+    /// Builds an engine and tells what it took.
+    ///
+    /// # Errors
+    /// As for [`EngineBuilder::build`].
+    pub fn measure(
         &self,
         request: &EngineRequest<'_>,
         timing_cache: Option<&[u8]>,
         on_phase: &OnPhase<'_>,
-    ) -> Result<(SerializedEngine, Option<Vec<u8>>), ModelError> {
+    ) -> Result<MeasuredEngine, ModelError> {
         let name = request.name.as_str();
         let folder = match &self.scratch {
             Some(scratch) => tempfile::Builder::new().prefix("engine-").tempdir_in(scratch),
@@ -74,9 +77,18 @@ impl TensorRtBuilder {
         let mut network = builder.parse(name, &model, &path).map_err(failure)?;
         let profiles = request.profiles.iter().map(|profile| shapes(request.graph, profile));
         let profiles = profiles.collect::<Result<Vec<_>, _>>()?;
+        let layers = network.layers();
         let built = network.build(&profiles, &self.options(), timing_cache, on_phase).map_err(failure)?;
-        Ok((built.plan, built.timing_cache))
+        Ok(MeasuredEngine { built, layers })
     }
+}
+
+/// An engine and what it took.
+pub struct MeasuredEngine {
+    /// The engine.
+    pub built: Built,
+    /// Layers of the network before TensorRT optimised it.
+    pub layers: usize,
 }
 
 impl EngineBuilder for TensorRtBuilder {
@@ -111,7 +123,7 @@ impl EngineBuilder for TensorRtBuilder {
         timing_cache: Option<&[u8]>,
         on_phase: &OnPhase<'_>,
     ) -> Result<BuiltEngine, ModelError> {
-        let (plan, timing_cache) = self.built(request, timing_cache, on_phase)?;
+        let Built { plan, timing_cache, .. } = self.measure(request, timing_cache, on_phase)?.built;
         Ok(BuiltEngine { plan: Box::new(Plan(plan)), timing_cache })
     }
 }
