@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::TensorRtError;
 use crate::library::Library;
@@ -58,6 +59,10 @@ impl ShapeProfile {
         self
     }
 }
+
+/// One build at a time in a process. TensorRT-RTX keeps the compute capabilities of a build where the next build of another
+/// thread finds them; others would measure each other's load.
+static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Makes engines.
 #[derive(Debug)]
@@ -223,7 +228,8 @@ impl Builder {
 }
 
 impl Network<'_> {
-    /// Builds an engine with these profiles, numbered in their order. Takes from seconds to tens of minutes.
+    /// Builds an engine with these profiles, numbered in their order. Takes from seconds to tens of minutes, and waits for
+    /// any other build of the process.
     ///
     /// # Errors
     /// A profile that does not fit the graph, an option that the library does not know, a graph that it cannot build, or
@@ -254,6 +260,7 @@ impl Network<'_> {
         let Some(monitor) = Monitor::new(shim, on_progress) else {
             return Err(library.not_made("progress monitor", Vec::new()));
         };
+        let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: builder, network and config are alive and of one library. The monitor is taken back before it goes.
         let plan = unsafe {
             (shim.config_set_progress)(config.pointer(), monitor.object());
