@@ -35,7 +35,11 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+# $(call build-engines,MODELS): a table.
+build-engines = BELVEDERE_TENSORRT_LIBRARY="$(BELVEDERE_TENSORRT_RTX)" \
+	cargo run $(CARGO_FLAGS) --quiet --package belvedere-models --example engines -- $(1)
+
+.PHONY: help demo test build lint engines quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python tensorrt-headers tensorrt-rtx
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,19 +47,23 @@ help: ## say what the targets do
 demo: build ## build what is missing, then print results from a test camera until Ctrl-C
 	$(BELVEDERE) demo
 
-test: lint build python ## every test: format, lints, unit tests, and the binary end to end
+test: lint build python tensorrt-rtx ## every test: format, lints, unit tests, and the binary end to end
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+	$(call build-engines,base:89)
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
 	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/30" --half both --form each --least-area 0.97
 
-build: packages rust onnxruntime ## the binary, in target/release
+build: packages rust onnxruntime tensorrt-headers ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace
 	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
 
-lint: packages rust ## cargo fmt --check, and clippy without a warning
+lint: packages rust tensorrt-headers ## cargo fmt --check, and clippy without a warning
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+engines: build tensorrt-rtx ## real TensorRT-RTX engines without a GPU, in a table (an hour and 8 GB; ENGINES=base:89 is a minute)
+	$(call build-engines,$(ENGINES))
 
 quality: build python ## how good the bundled model is: 500 pictures and a minute of film, in a table
 	$(call draw-pictures,500)
@@ -103,8 +111,20 @@ rust:
 onnxruntime: packages
 	@scripts/onnxruntime.sh install
 
+tensorrt-headers: rust
+	@scripts/tensorrt-headers.sh install
+
+tensorrt-rtx: packages
+	@scripts/tensorrt-rtx.sh install
+
 python: packages
 	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt
 
-peers-python: packages
+peers-tensorrt-headers: rust
+	@scripts/tensorrt-headers.sh install
+
+tensorrt-rtx: packages
+	@scripts/tensorrt-rtx.sh install
+
+python: packages
 	@[[ "$(PEERS_PYTHON)" != "$(CURDIR)/.venv-peers/bin/python" ]] || scripts/python-env.sh .venv-peers scripts/requirements-peers.txt

@@ -72,10 +72,19 @@ impl EngineKey {
         ["engine", "json"].map(|extension| format!("{}-{digest}.{extension}", self.graph))
     }
 
-    /// Whether `json`, found beside another engine, tells of the same graph with the same weights.
-    pub(super) fn is_of_same_model(&self, json: &str) -> bool {
+    /// Whether this engine takes the place of one beside which `json` was found: same graph, weights, device and library,
+    /// but another version, driver, or way to build.
+    pub(super) fn replaces(&self, json: &str) -> bool {
         let other: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
-        other.get("model").and_then(serde_json::Value::as_str) == Some(&*self.model)
+        let BuilderIdentity { library, device, compute_capability, .. } = &self.builder;
+        let same = [
+            ("graph", self.graph),
+            ("model", &self.model),
+            ("library", library),
+            ("device", device),
+            ("compute_capability", compute_capability),
+        ];
+        same.iter().all(|(field, value)| other.get(field).and_then(serde_json::Value::as_str) == Some(value))
     }
 }
 

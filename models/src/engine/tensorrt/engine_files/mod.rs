@@ -234,7 +234,7 @@ fn not_written(path: &Path, bytes: u64) -> impl FnOnce(std::io::Error) -> ModelE
     }
 }
 
-/// Removes engines of the same model that another key has replaced, and those of other models that nobody used for long.
+/// Removes engines whose place this one takes, and those that nobody used for long.
 fn remove_old(folder: &Path, graph: GraphName, kept: &str, key: &EngineKey) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -244,7 +244,7 @@ fn remove_old(folder: &Path, graph: GraphName, kept: &str, key: &EngineKey) {
             continue;
         }
         let description = path.with_extension("json");
-        let is_replaced = std::fs::read_to_string(&description).is_ok_and(|json| key.is_of_same_model(&json));
+        let is_replaced = std::fs::read_to_string(&description).is_ok_and(|json| key.replaces(&json));
         let age = path.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
         let is_forgotten = matches!(age, Ok(Ok(age)) if age > KEPT_UNUSED);
         if is_replaced || is_forgotten {

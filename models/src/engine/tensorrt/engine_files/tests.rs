@@ -169,6 +169,18 @@ fn a_new_driver_replaces_the_engine() {
 }
 
 #[test]
+fn engines_for_two_gpus_are_kept_beside_each_other() {
+    let setting = Setting::new();
+    let [mut one, mut other] = [FakeBuilder::new(), FakeBuilder::new()];
+    other.identity.device = "another".to_owned();
+    for _ in 0..2 {
+        setting.open(&mut one).unwrap();
+        setting.open(&mut other).unwrap();
+    }
+    assert_eq!((one.builds(), other.builds()), (1, 1));
+}
+
+#[test]
 fn an_engine_of_a_model_that_nobody_used_for_long_is_removed() {
     let [setting, other] = [Setting::new(), Setting::with_salt(1)];
     let mut builder = FakeBuilder::new();
