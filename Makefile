@@ -120,11 +120,5 @@ tensorrt-rtx: packages
 python: packages
 	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt
 
-peers-tensorrt-headers: rust
-	@scripts/tensorrt-headers.sh install
-
-tensorrt-rtx: packages
-	@scripts/tensorrt-rtx.sh install
-
-python: packages
+peers-python: packages
 	@[[ "$(PEERS_PYTHON)" != "$(CURDIR)/.venv-peers/bin/python" ]] || scripts/python-env.sh .venv-peers scripts/requirements-peers.txt
