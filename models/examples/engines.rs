@@ -10,10 +10,7 @@ use std::time::Instant;
 
 use belvedere_models::Checkpoint;
 use belvedere_models::checkpoint::{FlorenceConfig, Weights};
-use belvedere_models::engine::tensorrt::{
-    EngineRequest, GpuIdentity, GraphName, Profile, Profiles, TensorRtBuilder,
-};
-use belvedere_models::graph::{DecoderShape, Element, Graph, GraphOptions, Graphs, Query, VisionShape};
+use belvedere_models::engine::tensorrt::{EngineGraphs, EngineRequest, GpuIdentity, TensorRtBuilder};
 use belvedere_models::synthetic::SyntheticModel;
 use belvedere_tensorrt::Library;
 
@@ -50,7 +47,7 @@ fn main() -> Result<(), Failure> {
                 let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny");
                 let checkpoint = Checkpoint::open(folder)?;
                 let spec = checkpoint.preprocess_spec();
-                let size = (spec.width as u32, spec.height as u32);
+                let size = (spec.width, spec.height);
                 table(&library, model, checkpoint.config(), &checkpoint, size, &capabilities, is_separate)?;
             }
             "base" | "large" => {
@@ -70,46 +67,27 @@ fn table(
     model: &str,
     config: &FlorenceConfig,
     weights: &dyn Weights,
-    (width, height): (u32, u32),
+    size_px: (u32, u32),
     capabilities: &[u32],
     is_separate: bool,
 ) -> Result<(), Failure> {
-    let mut options = GraphOptions::new(config, weights, width, height);
-    options.element = Element::F16;
-    let graphs = Graphs::new(config, options)?;
-    let profiles = Profiles::new(graphs.image_tokens(), config.text.max_positions, ROWS);
-    let graphs = [
-        (GraphName::Vision, graphs.vision(&VisionShape::default())?),
-        (GraphName::Encoder, graphs.encoder()?),
-        // Not used by the engine, which feeds a prefix token by token; built to show that it can be.
-        (GraphName::DecoderStep, graphs.decoder(&DecoderShape::new(Query::Prefill))?),
-        (GraphName::DecoderStep, graphs.decoder(&DecoderShape::new(Query::Step))?),
-    ];
-    for (name, graph) in &graphs {
+    let graphs = EngineGraphs::new(config, weights, size_px, ROWS)?;
+    for request in graphs.requests() {
         for &capability in capabilities {
-            let all = profiles.of(*name);
-            let together = if is_separate { 1 } else { all.len() };
-            for profiles in all.chunks(together) {
-                row(library, model, *name, graph, weights, capability, profiles)?;
+            let together = if is_separate { 1 } else { request.profiles.len() };
+            for profiles in request.profiles.chunks(together) {
+                row(library, model, &EngineRequest { profiles, ..request }, capability)?;
             }
         }
     }
     Ok(())
 }
 
-fn row(
-    library: &Library,
-    model: &str,
-    name: GraphName,
-    graph: &Graph,
-    weights: &dyn Weights,
-    capability: u32,
-    profiles: &[Profile],
-) -> Result<(), Failure> {
+fn row(library: &Library, model: &str, request: &EngineRequest<'_>, capability: u32) -> Result<(), Failure> {
     let gpu = GpuIdentity { name: "none".to_owned(), compute_capability: capability, driver: 0 };
     let builder = TensorRtBuilder::new(library.clone(), gpu, None);
     let clock = Instant::now();
-    let measured = builder.measure(&EngineRequest { name, graph, weights, profiles }, None, &|_, _| true)?;
+    let measured = builder.measure(request, None, &|_, _| true)?;
     let seconds = clock.elapsed().as_secs_f64();
     let mb = |bytes: u64| bytes as f64 / 1e6;
     let scratch = &measured.built.logged_scratch_bytes;
@@ -118,18 +96,18 @@ fn row(
         (Some(&same), _) => format!("{:.1}", mb(same)),
         _ => "not told".to_owned(),
     };
-    let profiles = match profiles {
+    let profiles = match request.profiles {
         [profile] => profile.to_string(),
         profiles => profiles.len().to_string(),
     };
     println!(
         "| {model} | {} | {} | {}.{} | {profiles} | {seconds:.1} | {:.1} | {:.1} | {range} |",
-        graph.name(),
+        request.graph.name(),
         measured.layers,
         capability / 10,
         capability % 10,
         mb(measured.built.plan.bytes().len() as u64),
-        mb(graph.weight_bytes()),
+        mb(request.graph.weight_bytes()),
     );
     std::io::stdout().flush()?;
     Ok(())

@@ -8,51 +8,21 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use belvedere_models::engine::tensorrt::{
-    BuildProgress, EngineFiles, EngineRequest, GpuIdentity, GraphName, OnBuild, Profile, Profiles,
-    TensorRtBuilder,
+    BuildProgress, EngineFiles, EngineGraphs, GpuIdentity, GraphName, OnBuild, TensorRtBuilder,
 };
-use belvedere_models::graph::{DecoderShape, Element, Graph, GraphOptions, Graphs, Query, VisionShape};
 use belvedere_models::{CancelToken, Checkpoint, ModelError};
 use belvedere_tensorrt::Library;
 
 /// As many sequences at once as the daemon asks for.
 const ROWS: usize = 8;
 
-struct Tiny {
-    checkpoint: Checkpoint,
-    graphs: Vec<(GraphName, Graph, Vec<Profile>)>,
+fn tiny() -> Checkpoint {
+    Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap()
 }
 
-impl Tiny {
-    fn new() -> Tiny {
-        let checkpoint = Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap();
-        let spec = checkpoint.preprocess_spec();
-        let (width, height) = (spec.width as u32, spec.height as u32);
-        let config = checkpoint.config();
-        let mut options = GraphOptions::new(config, &checkpoint, width, height);
-        options.element = Element::F16;
-        let graphs = Graphs::new(config, options).unwrap();
-        let profiles = Profiles::new(graphs.image_tokens(), config.text.max_positions, ROWS);
-        let graph = |name| match name {
-            GraphName::Vision => graphs.vision(&VisionShape::default()).unwrap(),
-            GraphName::Encoder => graphs.encoder().unwrap(),
-            GraphName::DecoderStep => graphs.decoder(&DecoderShape::new(Query::Step)).unwrap(),
-        };
-        let graphs = GraphName::ALL.map(|name| (name, graph(name), profiles.of(name))).into();
-        Tiny { checkpoint, graphs }
-    }
-
-    fn requests(&self) -> Vec<EngineRequest<'_>> {
-        self.graphs
-            .iter()
-            .map(|(name, graph, profiles)| EngineRequest {
-                name: *name,
-                graph,
-                weights: &self.checkpoint,
-                profiles,
-            })
-            .collect()
-    }
+fn graphs(checkpoint: &Checkpoint) -> EngineGraphs<'_> {
+    let spec = checkpoint.preprocess_spec();
+    EngineGraphs::new(checkpoint.config(), checkpoint, (spec.width, spec.height), ROWS).unwrap()
 }
 
 fn builder(capability: u32) -> TensorRtBuilder {
@@ -81,7 +51,8 @@ fn listener(
 
 #[test]
 fn every_graph_of_the_bundled_model_builds_at_every_profile_for_every_capability() {
-    let tiny = Tiny::new();
+    let checkpoint = tiny();
+    let graphs = graphs(&checkpoint);
     let folder = tempfile::tempdir().unwrap();
     let files = EngineFiles::new(Some(folder.path().to_owned()));
     for capability in [86, 89, 120] {
@@ -89,15 +60,15 @@ fn every_graph_of_the_bundled_model_builds_at_every_profile_for_every_capability
         let (on_build, told) = listener(&cancel, |_| false);
         let mut used = Vec::new();
         files
-            .open(&tiny.requests(), &mut builder(capability), &on_build, &cancel, &mut |name, plan| {
+            .open(&graphs.requests(), &mut builder(capability), &on_build, &cancel, &mut |name, plan| {
                 used.push((name, plan.len()));
                 Ok(())
             })
             .unwrap();
         assert_eq!(used.iter().map(|(name, _)| *name).collect::<Vec<_>>(), GraphName::ALL);
-        for ((name, bytes), (_, graph, _)) in used.iter().zip(&tiny.graphs) {
+        for ((name, bytes), request) in used.iter().zip(graphs.requests()) {
             // An engine holds the weights at least once.
-            assert!(*bytes as u64 > graph.weight_bytes(), "{name:?} for {capability}: {bytes} bytes");
+            assert!(*bytes as u64 > request.graph.weight_bytes(), "{name:?} for {capability}: {bytes} bytes");
         }
         let told = std::mem::take(&mut *told.lock().unwrap());
         assert!(told.is_sorted_by(|a, b| a.overall() <= b.overall()), "{told:?}");
@@ -111,7 +82,7 @@ fn every_graph_of_the_bundled_model_builds_at_every_profile_for_every_capability
         let (on_build, told) = listener(&cancel, |_| false);
         let mut again = Vec::new();
         files
-            .open(&tiny.requests(), &mut builder(capability), &on_build, &cancel, &mut |name, plan| {
+            .open(&graphs.requests(), &mut builder(capability), &on_build, &cancel, &mut |name, plan| {
                 again.push((name, plan.len()));
                 Ok(())
             })
@@ -123,12 +94,13 @@ fn every_graph_of_the_bundled_model_builds_at_every_profile_for_every_capability
 
 #[test]
 fn a_real_build_is_cancelled_on_the_way() {
-    let tiny = Tiny::new();
+    let checkpoint = tiny();
+    let graphs = graphs(&checkpoint);
     let folder = tempfile::tempdir().unwrap();
     let files = EngineFiles::new(Some(folder.path().to_owned()));
     let cancel = CancelToken::new();
     let (on_build, told) = listener(&cancel, |progress| progress.done > 0.0);
-    let opened = files.open(&tiny.requests(), &mut builder(89), &on_build, &cancel, &mut |_, _| Ok(()));
+    let opened = files.open(&graphs.requests(), &mut builder(89), &on_build, &cancel, &mut |_, _| Ok(()));
     assert!(matches!(opened, Err(ModelError::Cancelled)), "{opened:?}");
     assert!(told.lock().unwrap().iter().all(|progress| progress.graph == GraphName::Vision));
     let left: Vec<_> =

@@ -6,6 +6,7 @@
 
 mod build_progress;
 mod engine_files;
+mod engine_graphs;
 mod networks;
 mod profiles;
 mod trt_networks;
@@ -15,6 +16,7 @@ pub use engine_files::{
     BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, MeasuredEngine,
     OnPhase, TensorRtBuilder, UsePlan,
 };
+pub use engine_graphs::EngineGraphs;
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};
 pub use trt_networks::{TensorRtNetwork, TensorRtNetworks};

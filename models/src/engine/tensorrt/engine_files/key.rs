@@ -136,7 +136,7 @@ mod tests {
         ]
         .into();
         assert_eq!(digests.len(), 11);
-        assert_eq!(key(GraphName::Vision, &model, &[one.clone()], builder), {
+        assert_eq!(key(GraphName::Vision, &model, std::slice::from_ref(&one), builder), {
             key(GraphName::Vision, &model, &[one], identity())
         });
     }
