@@ -14,6 +14,9 @@ use crate::{Flavour, Version};
 /// Names the library file, or the folder of the libraries, instead of searching.
 pub const LIBRARY_VARIABLE: &str = "BELVEDERE_TENSORRT_LIBRARY";
 
+/// Looked for last, to say that it is too old where it is all there is.
+const TOO_OLD: &str = "libnvinfer.so.8";
+
 /// A loaded TensorRT: builder and runtime. The parser is loaded when something is to be parsed. Neither is ever unloaded;
 /// TensorRT does not survive that. Cheap to clone.
 #[derive(Clone)]
@@ -54,7 +57,10 @@ impl Library {
     pub fn find() -> Result<Library, TensorRtError> {
         match std::env::var_os(LIBRARY_VARIABLE) {
             Some(path) if !path.is_empty() => Library::at(Path::new(&path)),
-            _ => first(compiled().into_iter().map(|(flavour, _)| PathBuf::from(flavour.library_name()))),
+            _ => {
+                let names = compiled().into_iter().map(|(flavour, _)| flavour.library_name());
+                first(names.chain([TOO_OLD.to_owned()]).map(PathBuf::from))
+            }
         }
     }
 
@@ -81,7 +87,10 @@ impl Library {
         let (flavour, shim) = compiled()
             .into_iter()
             .find(|(flavour, _)| flavour.soname_major() == version.major)
-            .ok_or_else(|| format!("it is version {version}, which this build was not compiled for"))?;
+            .ok_or_else(|| match version.major {
+                2..10 => format!("it is version {version}; 10.3 is the oldest that will do (JetPack 6.1)"),
+                _ => format!("it is version {version}, which this build was not compiled for"),
+            })?;
         if let Some(reason) = version.mismatch(flavour, Version::from_number(shim.header_version)) {
             return Err(reason);
         }

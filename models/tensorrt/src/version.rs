@@ -64,6 +64,10 @@ impl Version {
     /// Of the number that `getInferLibVersion` returns and `NV_TENSORRT_VERSION` is.
     pub(crate) fn from_number(number: i32) -> Version {
         let number = number.unsigned_abs();
+        if number < 10_000 {
+            // TensorRT 8 and before counted otherwise.
+            return Version { major: number / 1000, minor: number / 100 % 10, patch: number % 100 };
+        }
         Version { major: number / 10_000, minor: number / 100 % 100, patch: number % 100 }
     }
 
@@ -97,6 +101,7 @@ mod tests {
         assert_eq!(Version::from_number(100_300).to_string(), "10.3.0");
         assert_eq!(Version::from_number(110_401), Version { major: 11, minor: 4, patch: 1 });
         assert_eq!(Version::from_number(10_701).to_string(), "1.7.1");
+        assert_eq!(Version::from_number(8_602).to_string(), "8.6.2");
     }
 
     #[test]
