@@ -35,8 +35,8 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-# $(call build-engines,MODELS): a table.
-build-engines = BELVEDERE_TENSORRT_LIBRARY="$(BELVEDERE_TENSORRT_RTX)" \
+# $(call build-engines,MODELS): a table. TensorRT-RTX is pinned for x86_64 only.
+build-engines = [[ $$(uname -m) != x86_64 ]] || BELVEDERE_TENSORRT_LIBRARY="$(BELVEDERE_TENSORRT_RTX)" \
 	cargo run $(CARGO_FLAGS) --quiet --package belvedere-models --example engines -- $(1)
 
 .PHONY: help demo test build lint engines quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python tensorrt-headers tensorrt-rtx

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use belvedere_tensorrt::{BuildOptions, Builder, Flavour, Library, Runtime, ShapeProfile, TensorRtError};
+use belvedere_tensorrt::{Library, TensorRtError};
 
 #[test]
 fn what_was_tried_is_told_with_the_loaders_words() {
@@ -36,6 +36,8 @@ fn a_file_that_is_no_library_and_a_library_that_is_not_tensorrt_are_told_apart()
 /// TensorRT-RTX is pinned for x86_64 only.
 #[cfg(target_arch = "x86_64")]
 mod rtx {
+    use belvedere_tensorrt::{BuildOptions, Builder, Flavour, Runtime, ShapeProfile};
+
     use super::*;
 
     fn library() -> Library {

@@ -134,8 +134,8 @@ impl EngineFiles {
         let built =
             builder.build(request, timing_cache.as_deref(), &|phase, done| telling.tell(phase, done))?;
         telling.cancel.check()?;
+        // Kept before it is used: what fails then, for lack of memory say, need not be built again.
         let plan = (*built.plan).as_ref();
-        use_plan(request.name, plan)?;
         let [engine, description] = key.file_names();
         let description = folder.join(description);
         write(&description, key.to_json().len() as u64, |file| {
@@ -148,7 +148,7 @@ impl EngineFiles {
             write(&times.path, bytes, |file| sealed_file::seal(file, &times.key, cache))?;
         }
         remove_old(folder, request.name, &engine, key);
-        Ok(())
+        use_plan(request.name, plan)
     }
 }
 
@@ -223,12 +223,12 @@ fn write(
 }
 
 /// What to say of a file of `bytes` that could not be written.
-fn not_written(path: &Path, bytes: u64) -> impl FnOnce(std::io::Error) -> ModelError {
+fn not_written(path: &Path, needed_bytes: u64) -> impl FnOnce(std::io::Error) -> ModelError {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     move |source| match source.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => {
             let folder = path.parent().unwrap_or(path).to_owned();
-            ModelError::NoSpace { folder, needed_bytes: bytes, source }
+            ModelError::NoSpace { folder, needed_bytes, source }
         }
         _ => ModelError::io(path)(source),
     }

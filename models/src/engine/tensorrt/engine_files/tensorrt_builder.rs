@@ -1,11 +1,13 @@
 //! Engines from TensorRT.
 
+use std::path::{Path, PathBuf};
+
 use belvedere_tensorrt::{
     BuildOptions, Builder, Built, Flavour, Library, SerializedEngine, ShapeProfile, TensorRtError,
 };
 
 use super::super::Profile;
-use super::{BuilderIdentity, BuiltEngine, EngineBuilder, EngineRequest, OnPhase};
+use super::{BuilderIdentity, BuiltEngine, EngineBuilder, EngineRequest, OnPhase, not_written};
 use crate::ModelError;
 use crate::graph::{Dim, Graph, WeightsFile};
 
@@ -26,7 +28,7 @@ pub struct TensorRtBuilder {
     library: Library,
     gpu: GpuIdentity,
     workspace_bytes: u64,
-    scratch: Option<std::path::PathBuf>,
+    scratch: Option<PathBuf>,
 }
 
 /// The most scratch memory that one tactic may take. The largest that any of ours asks for is the scores of the encoder's
@@ -36,7 +38,7 @@ const WORKSPACE_BYTES: u64 = 1 << 30;
 impl TensorRtBuilder {
     /// `scratch` is the folder in which a model lies while it is read, with room for its weights; `None` for the system's
     /// temporary one.
-    pub fn new(library: Library, gpu: GpuIdentity, scratch: Option<std::path::PathBuf>) -> TensorRtBuilder {
+    pub fn new(library: Library, gpu: GpuIdentity, scratch: Option<PathBuf>) -> TensorRtBuilder {
         TensorRtBuilder { library, gpu, workspace_bytes: WORKSPACE_BYTES, scratch }
     }
 
@@ -69,9 +71,7 @@ impl TensorRtBuilder {
         };
         let folder =
             folder.map_err(ModelError::io(self.scratch.clone().unwrap_or_else(std::env::temp_dir)))?;
-        let mut weights = WeightsFile::create(&folder.path().join("weights.bin"))?;
-        let model = request.graph.to_bytes_beside(request.weights, &mut weights)?;
-        weights.flush()?;
+        let model = written(request, &folder.path().join("weights.bin"))?;
         let mut builder = Builder::new(&self.library).map_err(failure)?;
         let path = folder.path().join(format!("{name}.onnx"));
         let mut network = builder.parse(name, &model, &path).map_err(failure)?;
@@ -126,6 +126,20 @@ impl EngineBuilder for TensorRtBuilder {
         let Built { plan, timing_cache, .. } = self.measure(request, timing_cache, on_phase)?.built;
         Ok(BuiltEngine { plan: Box::new(Plan(plan)), timing_cache })
     }
+}
+
+/// The model, and its weights in a file.
+fn written(request: &EngineRequest<'_>, path: &Path) -> Result<Vec<u8>, ModelError> {
+    let written = || {
+        let mut weights = WeightsFile::create(path)?;
+        let model = request.graph.to_bytes_beside(request.weights, &mut weights)?;
+        weights.flush()?;
+        Ok(model)
+    };
+    written().map_err(|error| match error {
+        ModelError::Io { path, source } => not_written(&path, request.graph.weight_bytes())(source),
+        error => error,
+    })
 }
 
 struct Plan(SerializedEngine);

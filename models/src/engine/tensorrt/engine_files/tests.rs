@@ -241,8 +241,9 @@ fn a_kept_engine_that_cannot_be_used_is_built_anew_but_a_new_one_is_an_error() {
     result.unwrap();
     // Once when it was found, once more under the lock.
     assert_eq!(seen, ["vision build 1", "vision build 1", "vision build 2"]);
-    let (result, _) = open("build");
+    let (result, seen) = open("build");
     assert!(result.unwrap_err().to_string().contains("of another device"));
+    assert_eq!(seen.last().map(String::as_str), Some("vision build 3"));
 }
 
 #[test]
