@@ -34,6 +34,8 @@ install() {
   mv "$headers/TRT-Enterprise-11.4" "$work/out/tensorrt-11"
   mv "$headers/TRT-RTX-1.7" "$work/out/tensorrt-rtx"
   mv --no-target-directory "$work/out" "$folder"
+  # A build before this one found none and would not look again.
+  touch models/tensorrt/build.rs
 }
 
 case ${1:-} in

@@ -81,22 +81,14 @@ fn folders() -> Vec<PathBuf> {
     ]);
     let root = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../..").join(FETCHED);
     folders.extend(["tensorrt-11", "tensorrt-rtx"].map(|name| root.join(name)));
-    for folder in &folders {
-        // Headers that come later are noticed; those that are not there would make every build a new one.
-        let header = folder.join("NvInferVersion.h");
-        if header.exists() {
-            println!("cargo::rerun-if-changed={}", header.display());
-        } else if folder.starts_with(&root) {
-            println!("cargo::rerun-if-changed={}", nearest(&root).display());
-        }
+    for header in
+        folders.iter().map(|folder| folder.join("NvInferVersion.h")).filter(|header| header.exists())
+    {
+        // One that is not there would make every build a new one; who fetches headers touches this file.
+        println!("cargo::rerun-if-changed={}", header.display());
     }
     folders.retain(|folder| folder.join("NvInfer.h").exists() && folder.join("NvOnnxParser.h").exists());
     folders
-}
-
-/// The folder itself, or whichever above it is there.
-fn nearest(folder: &Path) -> PathBuf {
-    folder.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder).to_owned()
 }
 
 /// Major, minor, and 1 for TensorRT-RTX, as the compiler reads them: the macros refer to other macros.
