@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use belvedere_cuda::CudaStream;
+
 use crate::builder::{c_string, fill, owned, refused};
 use crate::error::TensorRtError;
 use crate::library::Library;
@@ -17,12 +19,20 @@ use crate::tensor::TensorInfo;
 /// # Safety
 /// The handle is a `cudaStream_t` (or `CUstream`, which is the same) of the device's primary context and is valid as long
 /// as the value.
-pub unsafe trait CudaStream {
+pub unsafe trait StreamHandle {
     /// The handle.
     fn handle(&self) -> *mut c_void;
 }
 
-/// Reads engines on the calling thread's CUDA device.
+// SAFETY: that is what the stream promises of its handle.
+unsafe impl StreamHandle for CudaStream {
+    fn handle(&self) -> *mut c_void {
+        CudaStream::handle(self)
+    }
+}
+
+/// Reads engines on the calling thread's current CUDA device; that of the executions is the same and must be current on
+/// whatever thread runs them.
 #[derive(Debug)]
 pub struct Runtime {
     object: Arc<Object>,
@@ -199,7 +209,7 @@ impl Context {
         profile: usize,
         scratch: u64,
         scratch_bytes: usize,
-        stream: &dyn CudaStream,
+        stream: &dyn StreamHandle,
     ) -> Result<(), TensorRtError> {
         let needed = self.engine.scratch_bytes(profile)?;
         if scratch_bytes < needed {
@@ -300,7 +310,7 @@ impl Context {
     /// # Errors
     /// A tensor without shape or memory, or TensorRT refuses the run. It may do so without a word, so that its answer
     /// counts and nothing else.
-    pub fn enqueue(&mut self, stream: &dyn CudaStream) -> Result<(), TensorRtError> {
+    pub fn enqueue(&mut self, stream: &dyn StreamHandle) -> Result<(), TensorRtError> {
         if !self.is_complete {
             self.complete()?;
             self.is_complete = true;
@@ -314,7 +324,7 @@ impl Context {
     }
 
     /// Whether a run can be captured on this stream.
-    pub fn is_capturable(&self, stream: &dyn CudaStream) -> bool {
+    pub fn is_capturable(&self, stream: &dyn StreamHandle) -> bool {
         // SAFETY: the context is alive, and the stream's handle is one.
         unsafe { (self.object.shim().context_is_capturable)(self.object.pointer(), stream.handle()) != 0 }
     }

@@ -37,7 +37,7 @@ mod tensor;
 mod version;
 
 pub use builder::{BuildOptions, Builder, Built, Network, SerializedEngine, ShapeProfile};
-pub use engine::{Context, CudaStream, Engine, Runtime};
+pub use engine::{Context, Engine, Runtime, StreamHandle};
 pub use error::{Attempt, TensorRtError};
 pub use library::{Found, LIBRARY_VARIABLE, Library, find};
 pub use progress::OnProgress;

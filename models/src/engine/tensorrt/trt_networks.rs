@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use belvedere_kernels::device::{Device, DeviceSlice};
-use belvedere_tensorrt::{Context, CudaStream, Engine, Library, Runtime};
+use belvedere_tensorrt::{Context, Engine, Library, Runtime, StreamHandle};
 
 use super::engine_files::failure;
 use super::{EngineBuilder, EngineFiles, EngineRequest, GraphName, Network, Networks, OnBuild, Profile};
@@ -92,7 +92,7 @@ impl Opened {
 
 impl<D: Device> Networks<D> for TensorRtNetworks
 where
-    D::Stream: CudaStream,
+    D::Stream: StreamHandle,
 {
     type Network = TensorRtNetwork;
 
@@ -144,7 +144,7 @@ struct Tensor {
 impl TensorRtNetwork {
     /// Profile, scratch memory, shapes, addresses, in the order that TensorRT asks for. It appends copies to a stream:
     /// done at the first run, they are on the right one.
-    fn prepare(&mut self, stream: &dyn CudaStream) -> Result<(), ModelError> {
+    fn prepare(&mut self, stream: &dyn StreamHandle) -> Result<(), ModelError> {
         let (scratch, context) = (self.scratch, &mut self.context);
         context.choose(self.profile, scratch.address(), scratch.bytes(), stream).map_err(failure)?;
         for (name, tensor) in self.tensors.iter().filter(|(_, tensor)| tensor.is_input) {
@@ -160,7 +160,7 @@ impl TensorRtNetwork {
 
 impl<D: Device> Network<D> for TensorRtNetwork
 where
-    D::Stream: CudaStream,
+    D::Stream: StreamHandle,
 {
     fn bind(&mut self, name: &str, slice: DeviceSlice) -> Result<(), ModelError> {
         let Some(tensor) = self.tensors.get_mut(name) else {

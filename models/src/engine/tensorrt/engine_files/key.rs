@@ -22,7 +22,7 @@ pub struct BuilderIdentity {
     pub device: String,
     /// Compute capability, or several where the builder builds for several.
     pub compute_capability: String,
-    /// Major version of the driver.
+    /// Major version of the CUDA that the driver is for.
     pub driver: u32,
     /// How it builds, in whatever words.
     pub options: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use belvedere_cuda::DeviceFacts;
 use belvedere_tensorrt::{
     BuildOptions, Builder, Built, Flavour, Library, SerializedEngine, ShapeProfile, TensorRtError,
 };
@@ -18,8 +19,19 @@ pub struct GpuIdentity {
     pub name: String,
     /// Compute capability, as major * 10 + minor.
     pub compute_capability: u32,
-    /// Major version of the driver.
+    /// Major version of the CUDA that the driver is for.
     pub driver: u32,
+}
+
+impl From<&DeviceFacts> for GpuIdentity {
+    fn from(facts: &DeviceFacts) -> GpuIdentity {
+        let (major, minor) = facts.compute_capability;
+        GpuIdentity {
+            name: facts.name.clone(),
+            compute_capability: major * 10 + minor,
+            driver: facts.driver_cuda.0,
+        }
+    }
 }
 
 /// Builds with a TensorRT library: on the GPU that engines are for, but for TensorRT-RTX, which needs none.
