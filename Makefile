@@ -74,8 +74,9 @@ ptx: packages ## compile the CUDA kernels again, to kernels/cu/ptx
 ptx-check: packages ## the PTX in kernels/cu/ptx is current, and every kernel compiles for every GPU without spilling
 	scripts/kernels-ptx.sh check
 
-gpu-test: rust ## what needs an NVIDIA GPU: every kernel against its reference, and under compute-sanitizer
+gpu-test: rust onnxruntime tensorrt-headers ## what needs an NVIDIA GPU: every kernel and engine against its reference, and under compute-sanitizer
 	cargo test $(CARGO_FLAGS) -p belvedere-cuda --test gpu -- --ignored --nocapture
+	cargo test $(CARGO_FLAGS) -p belvedere-models --test engines_on_gpu -- --ignored --nocapture
 ifneq ($(COMPUTE_SANITIZER),)
 	for tool in memcheck racecheck initcheck synccheck; do \
 	  BELVEDERE_GPU_SEEDS=20 $(COMPUTE_SANITIZER) --tool $$tool --target-processes all --error-exitcode 1 \
