@@ -127,6 +127,36 @@ fn expected(request: &EngineRequest<'_>, profile: &Profile, inputs: &[Values]) -
     request.graph.outputs().iter().map(of_port).collect()
 }
 
+fn tiny() -> Checkpoint {
+    Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap()
+}
+
+fn graphs(checkpoint: &Checkpoint) -> EngineGraphs<'_> {
+    let spec = checkpoint.preprocess_spec();
+    EngineGraphs::new(checkpoint.config(), checkpoint, (spec.width, spec.height), 4).unwrap()
+}
+
+/// Without a GPU it is shown at least that what the engines are compared with is there, and makes sense.
+#[test]
+fn onnx_runtime_computes_what_engines_are_compared_with() {
+    let checkpoint = tiny();
+    let graphs = graphs(&checkpoint);
+    let mut random = fastrand::Rng::with_seed(7);
+    for request in graphs.requests() {
+        let profile = &request.profiles[0];
+        let inputs: Vec<Values> = request
+            .graph
+            .inputs()
+            .iter()
+            .map(|port| Values::of(port, size(port, profile).1, &mut random))
+            .collect();
+        let outputs = expected(&request, profile, &inputs);
+        assert_eq!(outputs.len(), request.graph.outputs().len());
+        assert!(outputs.iter().flatten().all(|value| value.is_finite()));
+        assert!(outputs.iter().any(|output| output.iter().any(|value| value.abs() > 0.01)));
+    }
+}
+
 #[test]
 #[ignore = "needs a GPU"]
 fn engines_compute_what_onnx_runtime_does_plainly_and_captured() {
@@ -134,9 +164,8 @@ fn engines_compute_what_onnx_runtime_does_plainly_and_captured() {
     device.make_current().unwrap();
     let library = Library::find().unwrap();
     let gpu = GpuIdentity::from(&belvedere_cuda::devices().unwrap()[0]);
-    let checkpoint = Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap();
-    let spec = checkpoint.preprocess_spec();
-    let graphs = EngineGraphs::new(checkpoint.config(), &checkpoint, (spec.width, spec.height), 4).unwrap();
+    let checkpoint = tiny();
+    let graphs = graphs(&checkpoint);
     let mut builder = TensorRtBuilder::new(library.clone(), gpu, None);
     let folder = tempfile::tempdir().unwrap();
     let files = EngineFiles::new(Some(folder.path().to_owned()));

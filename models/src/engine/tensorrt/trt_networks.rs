@@ -212,3 +212,16 @@ fn element_of(port: &Port) -> belvedere_tensorrt::Element {
 fn mismatch(graph: GraphName, reason: String) -> ModelError {
     ModelError::Engine { engine: "tensorrt", doing: format!("graph {}", graph.as_str()), reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goes_to_the_model_thread<T: Send>() {}
+
+    #[test]
+    fn networks_may_be_opened_on_one_thread_and_run_on_another() {
+        goes_to_the_model_thread::<TensorRtNetworks>();
+        goes_to_the_model_thread::<TensorRtNetwork>();
+    }
+}
