@@ -39,7 +39,8 @@ draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --
 build-engines = [[ $$(uname -m) != x86_64 ]] || BELVEDERE_TENSORRT_LIBRARY="$(BELVEDERE_TENSORRT_RTX)" \
 	cargo run $(CARGO_FLAGS) --quiet --package belvedere-models --example engines -- $(1)
 
-# A tool of the CUDA toolkit that finds what kernels do wrong on a GPU; `make gpu-test` does without where it is not.
+# Finds what kernels do wrong on a GPU: part of the CUDA toolkit, and of the Python package nvidia-cuda-sanitizer-api.
+# `make gpu-test` does without where it is not.
 COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 
 .PHONY: help demo test build lint engines ptx ptx-check gpu-test gpu-bench quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python tensorrt-headers tensorrt-rtx

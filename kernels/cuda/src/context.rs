@@ -20,6 +20,8 @@ pub(crate) struct Context {
     context: sys::CUcontext,
     pub(crate) description: String,
     kernels: HashMap<&'static str, Kernel>,
+    /// For zeroing memory, so that nothing needs to wait for the whole context: that would spoil another thread's capture.
+    housekeeping: sys::CUstream,
     /// Bytes of everything that is allocated, by address.
     live: Mutex<BTreeMap<u64, usize>>,
 }
@@ -51,10 +53,17 @@ impl Context {
         let name = result::device::get_name(device).map_err(fail("asking for the name of"))?;
         // SAFETY: `device` was returned by the driver.
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(fail("opening"))?;
-        let (kernels, live) = (HashMap::new(), Mutex::default());
-        let mut context =
-            Context { device, context, description: format!("{name} (GPU {ordinal})"), kernels, live };
+        let mut context = Context {
+            device,
+            context,
+            description: format!("{name} (GPU {ordinal})"),
+            kernels: HashMap::new(),
+            housekeeping: ptr::null_mut(),
+            live: Mutex::default(),
+        };
         context.bind().map_err(fail("using"))?;
+        let kind = result::stream::StreamKind::NonBlocking;
+        context.housekeeping = result::stream::create(kind).map_err(fail("making a stream for"))?;
         for ptx in &ptx::ALL {
             let kernels = load(ptx).map_err(|reason| CudaError::Kernels { file: ptx.file, reason })?;
             context.kernels.extend(kernels);
@@ -79,6 +88,21 @@ impl Context {
         call: impl FnOnce() -> Result<T, DriverError>,
     ) -> Result<T, DeviceError> {
         self.bind().and_then(|()| call()).map_err(|error| self.error(doing(), driver::reason(error)))
+    }
+
+    /// Zeroes `slice`, whose memory is alive and used by nobody, and waits until that is done.
+    pub(crate) fn zero(&self, slice: DeviceSlice) -> Result<(), DeviceError> {
+        let (address, bytes, stream) = (slice.address(), slice.bytes(), self.housekeeping);
+        self.check(|| "zeroing memory".into(), [slice])?;
+        self.run(
+            || format!("zeroing {bytes} bytes of memory"),
+            || {
+                // SAFETY: `check` has found the memory alive; the stream lives as long as `self`.
+                unsafe { result::memset_d8_async(address, 0, bytes, stream) }?;
+                // SAFETY: as above.
+                unsafe { result::stream::synchronize(stream) }
+            },
+        )
     }
 
     /// The function of a launch, which fits it.
@@ -125,6 +149,10 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
+        if !self.housekeeping.is_null() && self.bind().is_ok() {
+            // SAFETY: made in `open`, destroyed once.
+            let _ = unsafe { result::stream::destroy(self.housekeeping) };
+        }
         // SAFETY: `open` retained it once, and everything that was made in it keeps this alive. Modules go with the context.
         let _ = unsafe { result::primary_ctx::release(self.device) };
     }

@@ -89,12 +89,13 @@ fn facts(ordinal: i32, version: i32) -> Result<DeviceFacts, DriverError> {
 
 /// Only a context knows; one is made for a moment where nobody has one.
 fn free_bytes(device: sys::CUdevice) -> Result<usize, DriverError> {
-    // SAFETY: `device` was returned by the driver; the context is released once, after its last use here, and is not left
-    // current on this thread: others make theirs current before they use it.
+    let before = result::ctx::get_current()?.unwrap_or(std::ptr::null_mut());
+    // SAFETY: `device` was returned by the driver; the context is released once, after its last use here, and what was current
+    // on this thread before is again.
     unsafe {
         let context = result::primary_ctx::retain(device)?;
         let free = result::ctx::set_current(context).and_then(|()| result::mem_get_info());
-        let _ = result::ctx::set_current(std::ptr::null_mut());
+        let _ = result::ctx::set_current(before);
         result::primary_ctx::release(device)?;
         free.map(|(free, _)| free)
     }

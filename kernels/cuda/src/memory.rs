@@ -24,12 +24,7 @@ impl CudaMemory {
         })?;
         let memory = CudaMemory { context: context.clone(), slice: DeviceSlice::new(address, bytes) };
         context.note(memory.slice);
-        context.run(doing, || {
-            // SAFETY: these are the bytes just allocated. The stream of this call is the null stream, for which the streams made
-            // here do not wait; hence the synchronisation.
-            unsafe { result::memset_d8_sync(address, 0, bytes) }?;
-            result::ctx::synchronize()
-        })?;
+        context.zero(memory.slice)?;
         Ok(memory)
     }
 }

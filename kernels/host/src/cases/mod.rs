@@ -4,6 +4,7 @@
 //! with the kernels.
 
 mod beams;
+mod best_tokens;
 mod caches;
 mod decode_step;
 mod machine;
@@ -11,13 +12,16 @@ mod next_token;
 mod preprocess;
 mod preprocessor;
 
-pub use beams::{beams, best_tokens};
+pub use beams::beams;
+pub use best_tokens::best_tokens;
 pub use caches::caches;
 pub use decode_step::{DecodeStep, DecoderSizes, replayed_steps};
 pub use machine::{Machine, OnDevice};
 pub use next_token::next_token;
 pub use preprocess::preprocess;
 pub use preprocessor::preprocessor;
+
+use crate::random::Random;
 
 /// An error that says what differs where.
 fn same<T: PartialEq + std::fmt::Debug>(
@@ -34,6 +38,12 @@ fn bytes_of<const N: usize, T>(values: impl IntoIterator<Item = T>, bytes: impl 
 
 fn values_of<const N: usize, T>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
+}
+
+/// One of `2 * steps + 1` values from `most - 40` to `most`, so that few steps make equals. A zero is of either sign: equal too.
+fn random_logit(random: &mut Random, steps: usize, most: f32) -> f32 {
+    let value = most - random.below(2 * steps + 1) as f32 * (20.0 / steps as f32);
+    if value == 0.0 && random.below(2) == 0 { -0.0 } else { value }
 }
 
 /// The nearest binary16, ties to even, of a number that is neither infinite nor too large for one; by arithmetic in float64.

@@ -136,9 +136,9 @@ fn random_row(random: &mut Random, rules: &Rules, history_length: usize, few: us
 fn random_logits(random: &mut Random, rows: usize, vocabulary: usize, columns: usize) -> Vec<f32> {
     let mut logits = vec![f32::NAN; rows * columns];
     for row in logits.chunks_exact_mut(columns) {
-        let steps = random.one_of(&[3, 60, 1 << 20]);
+        let (steps, most) = (random.one_of(&[3, 60, 1 << 20]), random.one_of(&[0.0, 20.0]));
         for logit in row.iter_mut().take(vocabulary) {
-            *logit = (random.below(2 * steps + 1) as f32 - steps as f32) * (20.0 / steps as f32);
+            *logit = super::random_logit(random, steps, most);
         }
         if random.below(15) == 0 {
             let bad = random.one_of(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN]);

@@ -152,6 +152,17 @@ impl<D: Device> DevicePreprocessor<D> {
         Ok(())
     }
 
+    /// Waits until the last batch is made, so that this can be dropped.
+    ///
+    /// # Errors
+    /// Something before it failed.
+    pub fn wait(&mut self, device: &D) -> Result<(), KernelError> {
+        match self.finished.take() {
+            Some(finished) => Ok(device.wait(&finished)?),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the filters of sizes not yet met, and forgets those met longest ago. Nothing is queued that uses them.
     fn meet(
         &mut self,
@@ -179,19 +190,6 @@ impl<D: Device> DevicePreprocessor<D> {
 
     fn tables_for(&self, shape: &PictureShape) -> Option<&(ResizeTables, D::Memory)> {
         self.tables.iter().find(|(tables, _)| tables.source == (shape.width, shape.height))
-    }
-}
-
-impl<D: Device> DevicePreprocessor<D> {
-    /// Waits until the last batch is made, so that the memory can be let go.
-    ///
-    /// # Errors
-    /// Something before it failed.
-    pub fn wait(&mut self, device: &D) -> Result<(), KernelError> {
-        match self.finished.take() {
-            Some(finished) => Ok(device.wait(&finished)?),
-            None => Ok(()),
-        }
     }
 }
 

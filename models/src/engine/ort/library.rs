@@ -27,7 +27,7 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 /// # Errors
 /// [`ModelError::RuntimeMissing`] with every path tried; [`ModelError::RuntimeUnusable`] for a file that is no ONNX
 /// Runtime or is too old.
-pub(super) fn environment(explicit: Option<&Path>) -> Result<Environment, ModelError> {
+pub fn environment(explicit: Option<&Path>) -> Result<Environment, ModelError> {
     let mut current = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = current.as_ref() {
         return Ok(environment.clone());

@@ -1,0 +1,370 @@
+//! The engine's face: pictures and prompts go in, sequences come out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use belvedere_kernels::device::{Device, DeviceSlice, Memory, PinnedMemory};
+
+use super::admission::Admission;
+use super::cross_source::{CrossPlace, CrossSource};
+use super::device_batch::DeviceBatch;
+use super::fitting::fitting;
+use super::memory_plan::MemoryPlan;
+use super::open::smallest;
+use super::picture_encoder::{PictureEncoder, to_f32};
+use super::pool::{Lease, Pool};
+use super::prompt_encoder::{PromptEncoder, PromptItem};
+use super::running_batch::RunningBatch;
+use super::step_kernels::{BLOCK_ROWS, fill_tables};
+use super::workspace::{Workspace, failed, failure};
+use super::{ModelShape, Networks, Profiles};
+use crate::ModelError;
+use crate::checkpoint::FlorenceConfig;
+use crate::decode::DecoderConfig;
+use crate::engine::{
+    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, ImageFeatures, InFlight, KeptPrompt, Pixels, Ticket,
+};
+use crate::graph::Element;
+
+/// Steps that are put into the stream before the first of them has been read. A sequence that ends is noticed as many
+/// steps late at most.
+const STEPS_AHEAD: usize = 6;
+
+/// Florence-2 on a device with memory of its own. Sequences about any pictures join and leave a running batch; steps are
+/// captured, replayed, and read behind.
+pub struct DeviceEngine<D: Device, N: Networks<D>> {
+    /// First, so that it waits for the streams before anything else goes.
+    pub(super) workspace: Workspace<D>,
+    pub(super) networks: N,
+    plan: MemoryPlan,
+    pub(super) decoder: DecoderConfig,
+    pictures: PictureEncoder<D, N::Network>,
+    pub(super) prompts: PromptEncoder<D, N::Network>,
+    pub(super) features: Pool<D>,
+    /// By the tokens that prompts are padded to.
+    pub(super) kept: BTreeMap<usize, Pool<D>>,
+    pub(super) batch: RunningBatch<D, N>,
+    pub(super) admission: Admission<D::Event>,
+    pub(super) next_ticket: Ticket,
+    /// Sequences that ended while something else was waited for.
+    pub(super) ended: Vec<Ended>,
+    /// Why nothing can be decoded any more.
+    pub(super) broken: Option<String>,
+}
+
+/// Features on the device.
+struct DeviceFeatures(Arc<Lease>);
+
+/// A prompt on the device, padded to so many tokens.
+struct DeviceKept {
+    memory: Arc<Lease>,
+    prompt: usize,
+}
+
+impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
+    /// Plans memory for a model and takes it: for as many sequences at once as `profiles` have, or fewer where there is
+    /// not so much. `size_px` is the pictures' width and height, and `element` that of the networks' graphs.
+    ///
+    /// # Errors
+    /// A size that the model cannot take, profiles of another model, too little memory for a single sequence, a device
+    /// that refuses.
+    pub fn new(
+        device: D,
+        networks: N,
+        config: &FlorenceConfig,
+        size_px: (u32, u32),
+        profiles: &Profiles,
+        element: Element,
+    ) -> Result<Self, ModelError> {
+        let shape = ModelShape::new(config, size_px.0, size_px.1, element)?;
+        let longest = profiles.buckets.last().map_or(0, |bucket| shape.bucket_source(bucket));
+        if profiles.image_tokens != shape.image_tokens || longest > shape.positions {
+            let reason = format!("{profiles:?} for {shape:?}");
+            return Err(ModelError::Request { what: "profiles", reason });
+        }
+        if let Some(odd) = profiles.rows.iter().find(|rows| **rows > BLOCK_ROWS && **rows % BLOCK_ROWS != 0) {
+            let reason = format!("{odd} rows are more than {BLOCK_ROWS} and no multiple of it");
+            return Err(ModelError::Request { what: "profiles", reason });
+        }
+        let (profiles, plan) = fitting(&device, &networks, &shape, profiles)?;
+        tracing::info!(%plan, device = device.description(), "planned");
+        let workspace = Workspace::new(device, shape, profiles, &plan)?;
+        fill_tables(&workspace, plan.rows())?;
+        let decoder = DecoderConfig::new(config);
+        let kept = workspace.profiles.buckets.iter().map(|bucket| bucket.prompt);
+        let kept = kept.map(|prompt| (prompt, Pool::new(shape.kept_bytes(prompt)))).collect();
+        Ok(Self {
+            pictures: PictureEncoder::new(&workspace)?,
+            prompts: PromptEncoder::new(&workspace)?,
+            features: Pool::new(shape.features_bytes()),
+            kept,
+            batch: RunningBatch::new(&workspace, decoder.clone(), precision(element), STEPS_AHEAD)?,
+            admission: Admission::default(),
+            next_ticket: Ticket::FIRST,
+            ended: Vec::new(),
+            broken: None,
+            workspace,
+            networks,
+            plan,
+            decoder,
+        })
+    }
+
+    /// How many steps are put into the stream before the first of them has been read; 1 to 8.
+    pub fn with_steps_ahead(mut self, steps: usize) -> Self {
+        self.batch.set_steps_ahead(steps.clamp(1, 8));
+        self
+    }
+
+    /// The device memory that was planned, and taken.
+    pub fn memory_plan(&self) -> &MemoryPlan {
+        &self.plan
+    }
+
+    /// Admits who waits, puts steps into the stream, and reads those that have been made.
+    fn pump(&mut self) -> Result<(), ModelError> {
+        self.batch.forget_overrun();
+        self.admit()?;
+        while self.batch.wants_step() {
+            self.batch.enqueue_step(&self.workspace, &mut self.networks)?;
+        }
+        self.note_encoded()?;
+        self.ended.extend(self.batch.read(&self.workspace)?);
+        Ok(())
+    }
+
+    /// The same; after an error nothing can be decoded any more.
+    pub(super) fn go_on(&mut self) -> Result<(), ModelError> {
+        self.check()?;
+        self.pump().inspect_err(|error| {
+            self.broken = Some(error.to_string());
+            self.admission = Admission::default();
+            self.batch.clear();
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        match &self.broken {
+            Some(reason) => Err(failure("decoding, after an earlier failure", reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the encoders' stream has passed `event`; what is being decoded goes on meanwhile.
+    fn wait_for(&mut self, event: &D::Event) -> Result<(), ModelError> {
+        let doing = "waiting for the encoders";
+        while self.broken.is_none() && self.batch.is_live() {
+            if self.workspace.device.is_past(event).map_err(failed(doing))? {
+                return Ok(());
+            }
+            self.go_on()?;
+        }
+        self.workspace.device.wait(event).map_err(failed(doing))
+    }
+
+    /// Features that this engine made.
+    pub(super) fn own_features(&self, features: &ImageFeatures) -> Result<Arc<Lease>, ModelError> {
+        let lease = features.storage::<DeviceFeatures>().map(|DeviceFeatures(lease)| lease);
+        match lease.filter(|lease| self.features.slice(lease).is_some()) {
+            Some(lease) => Ok(Arc::clone(lease)),
+            None => Err(other_engine("image features")),
+        }
+    }
+
+    /// A prompt that this engine keeps: its memory, and the tokens that it is padded to.
+    pub(super) fn own_kept(&self, kept: &KeptPrompt) -> Result<(Arc<Lease>, usize), ModelError> {
+        let kept = kept.storage::<DeviceKept>();
+        let is_own = |kept: &&DeviceKept| {
+            self.kept.get(&kept.prompt).is_some_and(|pool| pool.slice(&kept.memory).is_some())
+        };
+        match kept.filter(is_own) {
+            Some(DeviceKept { memory, prompt }) => Ok((Arc::clone(memory), *prompt)),
+            None => Err(other_engine("kept prompts")),
+        }
+    }
+
+    pub(super) fn features_slice(&self, lease: &Lease) -> Result<DeviceSlice, ModelError> {
+        self.features.slice(lease).ok_or_else(|| other_engine("image features"))
+    }
+
+    pub(super) fn check_prompt(&self, prompt: &[u32]) -> Result<(), ModelError> {
+        let refuse = |reason| Err(ModelError::Request { what: "prompt", reason });
+        let longest = self.workspace.profiles.buckets.last().map_or(0, |bucket| bucket.prompt);
+        if prompt.is_empty() {
+            return refuse("has no tokens".to_owned());
+        }
+        if prompt.len() > longest {
+            let tokens = prompt.len();
+            return refuse(format!("{tokens} tokens, the model takes at most {longest} beside the picture"));
+        }
+        self.check_tokens("prompt", prompt)
+    }
+
+    pub(super) fn check_tokens(&self, what: &'static str, tokens: &[u32]) -> Result<(), ModelError> {
+        let columns = self.workspace.shape.columns;
+        match tokens.iter().find(|id| **id as usize >= columns) {
+            Some(id) => {
+                let reason = format!("token {id} has no embedding, there are {columns}");
+                Err(ModelError::Request { what, reason })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn precision(element: Element) -> &'static str {
+    match element {
+        Element::F16 => "fast",
+        Element::F32 => "exact",
+    }
+}
+
+pub(super) fn other_engine(what: &'static str) -> ModelError {
+    ModelError::Request { what, reason: "made by another engine".to_owned() }
+}
+
+impl<D: Device, N: Networks<D>> Engine for DeviceEngine<D, N>
+where
+    Self: Send,
+{
+    fn description(&self) -> String {
+        let Self { workspace, networks, plan, .. } = self;
+        let element = match workspace.shape.element {
+            Element::F16 => "float16",
+            Element::F32 => "f32",
+        };
+        format!("{}, {}, {element}; {plan}", workspace.device.description(), networks.description())
+    }
+
+    fn precision(&self) -> &'static str {
+        precision(self.workspace.shape.element)
+    }
+
+    fn encode_image(
+        &mut self,
+        pixels: Pixels<'_>,
+        cancel: &CancelToken,
+    ) -> Result<ImageFeatures, ModelError> {
+        let features = self.encode_images(&[pixels], cancel)?;
+        features.into_iter().next().ok_or_else(|| failure("graph vision", "no features"))
+    }
+
+    fn encode_images(
+        &mut self,
+        pictures: &[Pixels<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ImageFeatures>, ModelError> {
+        let shape = self.workspace.shape;
+        for Pixels { width, height, data } in pictures {
+            if (*width, *height) != (shape.width_px, shape.height_px) || data.len() != 3 * width * height {
+                let reason = format!(
+                    "{width}x{height} pixels ({} values), the model was loaded for {}x{}",
+                    data.len(),
+                    shape.width_px,
+                    shape.height_px
+                );
+                return Err(ModelError::Request { what: "picture", reason });
+            }
+        }
+        let at_once = smallest(&self.workspace.profiles.pictures, usize::MAX);
+        let mut all = Vec::with_capacity(pictures.len());
+        for pictures in pictures.chunks(at_once) {
+            cancel.check()?;
+            let leases = pictures.iter().map(|_| self.features.lease(&self.workspace.device));
+            let leases: Vec<Lease> = leases.collect::<Result<_, _>>()?;
+            let slices = leases.iter().map(|lease| self.features_slice(lease));
+            let slices: Vec<DeviceSlice> = slices.collect::<Result<_, _>>()?;
+            let event = self.pictures.encode(&self.workspace, &mut self.networks, pictures, &slices)?;
+            self.wait_for(&event)?;
+            all.extend(leases.into_iter().map(|lease| {
+                let storage = Arc::new(DeviceFeatures(Arc::new(lease)));
+                ImageFeatures::new(shape.image_tokens, shape.dim, storage)
+            }));
+        }
+        cancel.check()?;
+        Ok(all)
+    }
+
+    fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, ModelError> {
+        let doing = "reading image features";
+        let lease = self.own_features(features)?;
+        let from = self.features_slice(&lease)?;
+        let Workspace { device, encode, shape, .. } = &self.workspace;
+        let pinned = device.pinned(from.bytes()).map_err(failed(doing))?;
+        device.copy(encode, pinned.slice(), from).map_err(failed(doing))?;
+        let event = device.record(encode).map_err(failed(doing))?;
+        device.wait(&event).map_err(failed(doing))?;
+        let mut bytes = vec![0; from.bytes()];
+        pinned.read(0, &mut bytes).map_err(failed(doing))?;
+        Ok(to_f32(&bytes, shape.element))
+    }
+
+    fn in_flight(&mut self) -> Option<&mut dyn InFlight> {
+        Some(self)
+    }
+
+    fn start<'e>(
+        &'e mut self,
+        features: &ImageFeatures,
+        prompts: &[&[u32]],
+        limits: BatchLimits,
+        cancel: &CancelToken,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        cancel.check()?;
+        self.check()?;
+        prompts.iter().try_for_each(|prompt| self.check_prompt(prompt))?;
+        let lease = self.own_features(features)?;
+        let features = self.features_slice(&lease)?;
+        let items: Vec<PromptItem<'_>> =
+            prompts.iter().map(|prompt| PromptItem { features, prompt }).collect();
+        let mut batch = DeviceBatch::new(self, items.len(), limits)?;
+        batch.encode(&items)?;
+        Ok(Box::new(batch))
+    }
+
+    fn keep(
+        &mut self,
+        features: &ImageFeatures,
+        prompt: &[u32],
+        cancel: &CancelToken,
+    ) -> Result<KeptPrompt, ModelError> {
+        cancel.check()?;
+        self.check()?;
+        self.check_prompt(prompt)?;
+        let lease = self.own_features(features)?;
+        // The encoder's results lie where those of sequences that are about to begin still may.
+        self.begin_encoded()?;
+        self.await_copies()?;
+        let item = PromptItem { features: self.features_slice(&lease)?, prompt };
+        let padded = self.prompts.encode(&self.workspace, &mut self.networks, &[item])?;
+        let pool = self.kept.get_mut(&padded).ok_or_else(|| failure("keeping a prompt", "no such length"))?;
+        let memory = pool.lease(&self.workspace.device)?;
+        let slice = pool.slice(&memory).ok_or_else(|| failure("keeping a prompt", "no memory"))?;
+        let encoded = CrossSource { prompt: padded, place: CrossPlace::Encoded(0) };
+        encoded.copy_to_kept(&self.workspace, slice)?;
+        let Workspace { device, encode, .. } = &self.workspace;
+        let event = device.record(encode).map_err(failed("keeping a prompt"))?;
+        self.wait_for(&event)?;
+        Ok(KeptPrompt::new(Arc::new(DeviceKept { memory: Arc::new(memory), prompt: padded })))
+    }
+
+    fn resume<'e>(
+        &'e mut self,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        self.check()?;
+        let sources = prompts.iter().map(|kept| {
+            let (memory, prompt) = self.own_kept(kept)?;
+            let slice = self.kept.get(&prompt).and_then(|pool| pool.slice(&memory));
+            let place = CrossPlace::Kept(slice.ok_or_else(|| other_engine("kept prompts"))?);
+            Ok(CrossSource { prompt, place })
+        });
+        let sources: Vec<CrossSource> = sources.collect::<Result<_, ModelError>>()?;
+        let mut batch = DeviceBatch::new(self, sources.len(), limits)?;
+        for (item, source) in sources.iter().enumerate() {
+            batch.attend(item, source)?;
+        }
+        Ok(Box::new(batch))
+    }
+}
