@@ -66,7 +66,7 @@ lint: packages rust tensorrt-headers ## cargo fmt --check, and clippy without a 
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
-engines: build tensorrt-rtx ## real TensorRT-RTX engines without a GPU, in a table (an hour and 8 GB; ENGINES=base:89 is a minute)
+engines: build tensorrt-rtx ## real TensorRT-RTX engines without a GPU, in a table (a quarter of an hour and 6 GB; ENGINES=base:89 is a minute)
 	$(call build-engines,$(ENGINES))
 
 ptx: packages ## compile the CUDA kernels again, to kernels/cu/ptx
