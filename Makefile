@@ -13,6 +13,13 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ORT_DYLIB_PATH ?= $(shell scripts/onnxruntime.sh path)
 export ORT_DYLIB_PATH
 
+# Headers of TensorRT 11 and TensorRT-RTX, against which the shim is compiled where the system has none, and the libraries
+# of TensorRT-RTX, with which tests build engines. The daemon itself looks for an installed TensorRT.
+export BELVEDERE_TENSORRT_HEADERS ?= $(shell scripts/tensorrt-headers.sh path)
+export BELVEDERE_TENSORRT_RTX ?= $(shell scripts/tensorrt-rtx.sh path)
+# What `make engines` builds: MODEL[:CAPABILITY,...] of tiny, base and large.
+ENGINES ?= tiny base large
+
 # The test that asks the ONNX checker runs this Python, and the held-out pictures are drawn with it.
 BELVEDERE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export BELVEDERE_PYTHON
@@ -28,11 +35,15 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
+# $(call build-engines,MODELS): a table. TensorRT-RTX is pinned for x86_64 only.
+build-engines = [[ $$(uname -m) != x86_64 ]] || BELVEDERE_TENSORRT_LIBRARY="$(BELVEDERE_TENSORRT_RTX)" \
+	cargo run $(CARGO_FLAGS) --quiet --package belvedere-models --example engines -- $(1)
+
 # Finds what kernels do wrong on a GPU: part of the CUDA toolkit, and of the Python package nvidia-cuda-sanitizer-api.
 # `make gpu-test` does without where it is not.
 COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 
-.PHONY: help demo test build lint ptx ptx-check gpu-test gpu-bench quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+.PHONY: help demo test build lint engines ptx ptx-check gpu-test gpu-bench quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python tensorrt-headers tensorrt-rtx
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,19 +51,23 @@ help: ## say what the targets do
 demo: build ## build what is missing, then print results from a test camera until Ctrl-C
 	$(BELVEDERE) demo
 
-test: lint build python ptx-check ## every test: format, lints, unit tests, and the binary end to end
+test: lint build python ptx-check tensorrt-rtx ## every test: format, lints, unit tests, and the binary end to end
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+	$(call build-engines,base:89)
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
 	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/30" --half both --form each --least-area 0.97
 
-build: packages rust onnxruntime ## the binary, in target/release
+build: packages rust onnxruntime tensorrt-headers ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace
 	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
 
-lint: packages rust ## cargo fmt --check, and clippy without a warning
+lint: packages rust tensorrt-headers ## cargo fmt --check, and clippy without a warning
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+engines: build tensorrt-rtx ## real TensorRT-RTX engines without a GPU, in a table (a quarter of an hour and 6 GB; ENGINES=base:89 is a minute)
+	$(call build-engines,$(ENGINES))
 
 ptx: packages ## compile the CUDA kernels again, to kernels/cu/ptx
 	scripts/kernels-ptx.sh make
@@ -60,8 +75,9 @@ ptx: packages ## compile the CUDA kernels again, to kernels/cu/ptx
 ptx-check: packages ## the PTX in kernels/cu/ptx is current, and every kernel compiles for every GPU without spilling
 	scripts/kernels-ptx.sh check
 
-gpu-test: rust ## what needs an NVIDIA GPU: every kernel against its reference, and under compute-sanitizer
+gpu-test: rust onnxruntime tensorrt-headers ## what needs an NVIDIA GPU: every kernel and engine against its reference, and under compute-sanitizer
 	cargo test $(CARGO_FLAGS) -p belvedere-cuda --test gpu -- --ignored --nocapture
+	cargo test $(CARGO_FLAGS) -p belvedere-models --test engines_on_gpu -- --ignored --nocapture
 ifneq ($(COMPUTE_SANITIZER),)
 	for tool in memcheck racecheck initcheck synccheck; do \
 	  BELVEDERE_GPU_SEEDS=20 $(COMPUTE_SANITIZER) --tool $$tool --target-processes all --error-exitcode 1 \
@@ -119,6 +135,12 @@ rust:
 
 onnxruntime: packages
 	@scripts/onnxruntime.sh install
+
+tensorrt-headers: rust
+	@scripts/tensorrt-headers.sh install
+
+tensorrt-rtx: packages
+	@scripts/tensorrt-rtx.sh install
 
 python: packages
 	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt

@@ -11,6 +11,8 @@ mod encoder;
 mod graph_file;
 mod onnx;
 #[cfg(test)]
+mod tensorrt_rules;
+#[cfg(test)]
 mod tests;
 mod text;
 mod vision;

@@ -11,6 +11,8 @@ mod build_progress;
 mod cross_source;
 mod device_batch;
 mod device_engine;
+mod engine_files;
+mod engine_graphs;
 mod fitting;
 mod joining;
 mod memory_plan;
@@ -30,12 +32,19 @@ mod staging;
 mod step_kernels;
 mod step_ring;
 mod step_variant;
+mod trt_networks;
 mod waiting;
 mod workspace;
 
 pub use build_progress::{BuildProgress, OnBuild};
 pub use device_engine::DeviceEngine;
+pub use engine_files::{
+    BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, MeasuredEngine,
+    OnPhase, TensorRtBuilder, UsePlan,
+};
+pub use engine_graphs::EngineGraphs;
 pub use memory_plan::{HEADROOM_BYTES, MemoryPlan, Purpose, ScratchBytes};
 pub use model_shape::ModelShape;
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};
+pub use trt_networks::{TensorRtNetwork, TensorRtNetworks};
