@@ -57,6 +57,8 @@ pub enum Command {
     Bench(Bench),
     /// Fit the score that a phrase's alert needs to pictures of one's own.
     Calibrate(Box<Calibrate>),
+    /// Say what this machine has, what will run the model, and what to do about what is missing.
+    Doctor(Doctor),
 }
 
 /// Which configuration.
@@ -309,6 +311,22 @@ pub struct Calibrate {
     /// Of the cameras in the configuration, only this one.
     #[arg(long, value_name = "NAME")]
     pub camera: Option<String>,
+}
+
+/// `belvedere doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exits with 0 where what is asked for can run, and with 69 where it cannot.")]
+pub struct Doctor {
+    /// The configuration whose device is asked for [default: that of the service, where there is one].
+    #[arg(long, value_name = "FILE", conflicts_with = "device")]
+    pub config: Option<PathBuf>,
+    /// The device that is asked for: auto, cpu or tensorrt [default: the configuration's, else auto].
+    #[arg(long, value_parser = parse_device, value_name = "DEVICE")]
+    pub device: Option<Device>,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
 }
 
 /// `belvedere demo`

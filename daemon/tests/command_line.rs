@@ -70,7 +70,7 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["run", "check", "demo", "infer", "model", "probe", "bench", "calibrate"] {
+    for command in ["run", "check", "demo", "infer", "model", "probe", "bench", "calibrate", "doctor"] {
         let output = belvedere(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         assert!(text(&output.stdout).lines().count() > 5, "{command}");

@@ -131,16 +131,15 @@ pub(crate) fn is_installed(element: &str) -> bool {
     gst::ElementFactory::find(element).is_some()
 }
 
-/// The decoders this machine has, best first, as `(codec, element)`. Having one does not mean that it works:
-/// that shows when it starts.
-pub fn available_decoders() -> Result<Vec<(Codec, String)>, PipelineError> {
+/// The decoders this machine has for each codec, in the order in which they are tried. Having one does not mean that it
+/// works: that shows when it starts.
+pub fn available_decoders() -> Result<Vec<(Codec, Vec<String>)>, PipelineError> {
     crate::start_gstreamer()?;
     let found = |codec| candidates(&DecoderChoice::Auto, codec, is_installed).unwrap_or_default();
     let codecs = [Codec::H264, Codec::H265, Codec::Mjpeg];
     Ok(codecs
-        .into_iter()
-        .flat_map(|codec| found(codec).into_iter().map(move |d| (codec, d.element)))
-        .collect())
+        .map(|codec| (codec, found(codec).into_iter().map(|decoder| decoder.element).collect()))
+        .to_vec())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod check;
 mod demo;
+mod doctor;
 mod error;
 mod infer;
 mod model;
@@ -31,5 +32,6 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
         Command::Probe(options) => probe::probe(options),
         Command::Bench(options) => bench::bench(options),
         Command::Calibrate(options) => calibrate::calibrate(options),
+        Command::Doctor(options) => doctor::doctor(options),
     }
 }
