@@ -59,6 +59,8 @@ pub enum Command {
     Calibrate(Box<Calibrate>),
     /// Say what this machine has, what will run the model, and what to do about what is missing.
     Doctor(Doctor),
+    /// Compare a device with the CPU, stage by stage, and measure it: a report to paste into an issue.
+    Selftest(Selftest),
 }
 
 /// Which configuration.
@@ -324,6 +326,23 @@ pub struct Doctor {
     /// The device that is asked for: auto, cpu or tensorrt [default: the configuration's, else auto].
     #[arg(long, value_parser = parse_device, value_name = "DEVICE")]
     pub device: Option<Device>,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
+}
+
+/// `belvedere selftest`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The reference is the exact precision on the CPU. Exits with 0 where every stage is within its limit, with 1 where
+one is not, and with 69 where the device cannot be used.")]
+pub struct Selftest {
+    /// Which model, and the device that is compared with the CPU.
+    #[command(flatten)]
+    pub model: ModelChoice,
+    /// Measured rounds on either side; the median counts.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub iterations: u32,
     /// How the report is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub format: OutputFormat,

@@ -3,7 +3,9 @@ use std::time::Instant;
 
 use belvedere_models::checkpoint::FlorenceConfig;
 use belvedere_models::engine::tensorrt::{GraphName, Profile, Profiles};
-use belvedere_models::graph::{DecoderShape, Dim, Element, Graph, GraphOptions, Graphs, Query, VisionShape, WeightsFile};
+use belvedere_models::graph::{
+    DecoderShape, Dim, Element, Graph, GraphOptions, Graphs, Query, VisionShape, WeightsFile,
+};
 use belvedere_models::synthetic::SyntheticModel;
 use belvedere_tensorrt::{BuildOptions, Builder, Library, Runtime, ShapeProfile};
 
@@ -46,14 +48,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (graph, of) = match name {
             "vision" => (graphs.vision(&VisionShape::default())?, GraphName::Vision),
             "encoder" => (graphs.encoder()?, GraphName::Encoder),
-            "decoder_prefill" => (graphs.decoder(&DecoderShape::new(Query::Prefill))?, GraphName::DecoderStep),
+            "decoder_prefill" => {
+                (graphs.decoder(&DecoderShape::new(Query::Prefill))?, GraphName::DecoderStep)
+            }
             _ => (graphs.decoder(&DecoderShape::new(Query::Step))?, GraphName::DecoderStep),
         };
         let path = dir.path().join("model.onnx");
         let bytes = graph.to_bytes_beside(&model, &mut file)?;
         file.flush()?;
         let all: Vec<Profile> = profiles.of(of).into_iter().take(limit).collect();
-        let sets: Vec<Vec<Profile>> = if separate { all.iter().map(|p| vec![p.clone()]).collect() } else { vec![all] };
+        let sets: Vec<Vec<Profile>> =
+            if separate { all.iter().map(|p| vec![p.clone()]).collect() } else { vec![all] };
         for set in sets {
             let mut builder = Builder::new(&library)?;
             let clock = Instant::now();
@@ -69,16 +74,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             };
             let set_shapes: Vec<_> = set.iter().map(|profile| shapes(&graph, profile)).collect();
             let clock = Instant::now();
-            let progress = |phase: &str, done: f32| { if std::env::var_os("PROGRESS").is_some() { println!("  {done:.2} {phase}"); } true };
+            let progress = |phase: &str, done: f32| {
+                if std::env::var_os("PROGRESS").is_some() {
+                    println!("  {done:.2} {phase}");
+                }
+                true
+            };
             let built = network.build(&set_shapes, &options, None, &progress)?;
             println!(
                 "{name} {capabilities:?} {} profiles [{}]: {layers} layers, parse {:.1} s, build {:.1} s, {:.1} MB (weights {:.1}), {}",
-                set.len(), set.first().unwrap(), parse.as_secs_f64(), clock.elapsed().as_secs_f64(),
-                built.plan.bytes().len() as f64 / 1e6, graph.weight_bytes() as f64 / 1e6, memory(),
+                set.len(),
+                set.first().unwrap(),
+                parse.as_secs_f64(),
+                clock.elapsed().as_secs_f64(),
+                built.plan.bytes().len() as f64 / 1e6,
+                graph.weight_bytes() as f64 / 1e6,
+                memory(),
             );
             if std::env::var_os("RUNTIME").is_some() {
                 match Runtime::new(&library).and_then(|mut r| r.deserialize(name, built.plan.bytes())) {
-                    Ok(engine) => for p in 0..engine.profiles() { println!("  scratch {:?}", engine.scratch_bytes(p)); },
+                    Ok(engine) => {
+                        for p in 0..engine.profiles() {
+                            println!("  scratch {:?}", engine.scratch_bytes(p));
+                        }
+                    }
                     Err(error) => println!("  {error}"),
                 }
             }

@@ -7,6 +7,7 @@ mod error;
 pub mod evidence;
 mod florence;
 pub mod graph;
+pub mod machine;
 pub mod parse;
 pub mod synthetic;
 pub mod tasks;

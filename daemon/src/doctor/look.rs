@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use belvedere_models::engine::ort::RuntimeLibrary;
+use belvedere_models::machine;
 
 use super::system::System;
 use super::{CodecDecoders, EngineFile, Engines, Facts, Found, Gpus, OnnxRuntime, TensorRt, TensorRtLibrary};
@@ -79,11 +80,17 @@ fn gpus() -> Found<Gpus> {
 }
 
 fn built_for() -> Vec<String> {
-    Vec::new()
+    let headers = machine::tensorrt_built_for();
+    headers.into_iter().map(|(flavour, version)| format!("{flavour} {version}")).collect()
 }
 
 fn tensorrt_library() -> Found<TensorRtLibrary> {
-    Found::missing("this program does not look for TensorRT yet")
+    Found::from(machine::find_tensorrt().map(|found| TensorRtLibrary {
+        path: found.path,
+        flavour: found.flavour.to_string(),
+        version: found.version.to_string(),
+        parser_missing: found.parser_missing.map(|error| error.to_string()),
+    }))
 }
 
 fn onnx_runtime() -> Found<OnnxRuntime> {

@@ -1,12 +1,11 @@
 //! What keeps the model from running on TensorRT.
 
+use belvedere_models::machine::LIBRARY_VARIABLE;
+
 use super::{Facts, Finding, Found, Jetson};
 
 /// The oldest GPUs that the kernels are compiled for (Turing).
 const LEAST_COMPUTE_CAPABILITY: (u32, u32) = (7, 5);
-
-/// The variable that names TensorRT's library.
-const LIBRARY_VARIABLE: &str = "BELVEDERE_TENSORRT_LIBRARY";
 
 impl Facts {
     /// Whether this machine has NVIDIA's hardware, whatever of its software is there.

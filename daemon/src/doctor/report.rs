@@ -31,7 +31,7 @@ impl Report {
         let mut text = String::new();
         for (name, value) in self.rows() {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name:<14} {value}");
+            let _ = writeln!(text, "{name:<16} {value}");
         }
         for (name, choice) in &self.diagnosis.choices {
             let outcome = match choice {
@@ -39,7 +39,7 @@ impl Report {
                 Choice::Cpu(why) => format!("the CPU: {why}"),
                 Choice::Nothing(why) => format!("cannot run: {why}"),
             };
-            let _ = writeln!(text, "{:<14} {outcome}", format!("device {name}"));
+            let _ = writeln!(text, "{:<16} {outcome}", format!("device {name}"));
         }
         for (level, title) in [(Level::Missing, "missing"), (Level::Note, "could be better")] {
             let findings = self.diagnosis.findings.iter().filter(|finding| finding.level == level);
@@ -133,7 +133,7 @@ impl Report {
             Found::Missing { missing } => rows.push(("decoders", format!("none: {missing}"))),
         }
         if let Some(folder) = &engines.folder {
-            let count = if engines.files.is_empty() { "none" } else { "in" };
+            let count = if engines.files.is_empty() { "none in" } else { "in" };
             rows.push(("engines", format!("{count} {}", folder.display())));
             for file in &engines.files {
                 let age = in_words(std::time::Duration::from_secs(file.age_s));
