@@ -69,3 +69,32 @@ static __device__ __forceinline__ Seen together(Seen a, Seen b) {
     if (b.best != 0) sum += b.sum * expf(logit_of(b.best) - most);
     return Seen{best, sum, a.finite & b.finite};
 }
+
+// The 256 entries of LOGIT_THREADS threads put together in the first: to 32, to 4, to 1. In a phase a thread writes only
+// the entry at its own stride, and no other thread reads that.
+static __device__ __forceinline__ void put_together(Seen* parts) {
+    for (u32 stride = 8; stride <= 512; stride *= 8) {
+        for (Phase phase; phase.next();) {
+            if (threadIdx.x * stride >= LOGIT_THREADS) continue;
+            Seen sum = parts[threadIdx.x * stride];
+            for (u32 i = 1; i < 8; i++) {
+                const u32 other = threadIdx.x * stride + i * (stride / 8);
+                if (other < LOGIT_THREADS) sum = together(sum, parts[other]);
+            }
+            parts[threadIdx.x * stride] = sum;
+        }
+    }
+}
+
+static __device__ __forceinline__ uint4 packed(const Seen& seen) {
+    uint4 words;
+    words.x = u32(seen.best);
+    words.y = u32(seen.best >> 32);
+    words.z = __float_as_uint(seen.sum);
+    words.w = seen.finite;
+    return words;
+}
+
+static __device__ __forceinline__ Seen unpacked(const uint4& words) {
+    return Seen{u64(words.y) << 32 | words.x, __uint_as_float(words.z), words.w};
+}

@@ -72,27 +72,9 @@ extern "C" __global__ void __launch_bounds__(256) next_token_scan(
         }
         parts[threadIdx.x] = mine;
     }
-    // 256 to 32 to 4 to 1. A thread reads only what no other writes: entries between multiples of its stride.
-    for (u32 stride = 8; stride <= 512; stride *= 8) {
-        for (Phase phase; phase.next();) {
-            if (threadIdx.x * stride >= LOGIT_THREADS) continue;
-            Seen sum = parts[threadIdx.x * stride];
-            for (u32 i = 1; i < 8; i++) {
-                const u32 other = threadIdx.x * stride + i * (stride / 8);
-                if (other < LOGIT_THREADS) sum = together(sum, parts[other]);
-            }
-            parts[threadIdx.x * stride] = sum;
-        }
-    }
+    put_together(parts);
     for (Phase phase; phase.next();) {
-        if (threadIdx.x != 0) continue;
-        const Seen all = parts[0];
-        uint4 packed;
-        packed.x = u32(all.best);
-        packed.y = u32(all.best >> 32);
-        packed.z = __float_as_uint(all.sum);
-        packed.w = all.finite;
-        seen[u64(row) * gridDim.x + blockIdx.x] = packed;
+        if (threadIdx.x == 0) seen[u64(row) * gridDim.x + blockIdx.x] = packed(parts[0]);
     }
 }
 
@@ -115,9 +97,7 @@ extern "C" __global__ void __launch_bounds__(1024) next_token_choose(
             Seen mine = nothing_seen();
             if (row < rows && turn_of(row, history_length, position[row], limits, done[row]).running) {
                 for (u32 part = threadIdx.x % ROW_THREADS; part < parts; part += ROW_THREADS) {
-                    const uint4 packed = seen[u64(row) * parts + part];
-                    const u64 best = u64(packed.y) << 32 | packed.x;
-                    mine = together(mine, Seen{best, __uint_as_float(packed.z), packed.w});
+                    mine = together(mine, unpacked(seen[u64(row) * parts + part]));
                 }
             }
             lanes[threadIdx.x] = mine;
@@ -168,12 +148,12 @@ extern "C" __global__ void __launch_bounds__(1024) next_token_choose(
                     }
                 }
             }
-            uint4 packed;
-            packed.x = u32(chosen);
-            packed.y = __float_as_uint(log_prob);
-            packed.z = flags;
-            packed.w = u32(at);
-            ring[u64(step[0] % ring_steps) * rows + row] = packed;
+            uint4 entry;
+            entry.x = u32(chosen);
+            entry.y = __float_as_uint(log_prob);
+            entry.z = flags;
+            entry.w = u32(at);
+            ring[u64(step[0] % ring_steps) * rows + row] = entry;
         }
     }
     for (Phase phase; phase.next();) {

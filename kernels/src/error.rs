@@ -134,6 +134,22 @@ pub enum KernelError {
         /// The largest that it takes.
         most: u32,
     },
+    /// A device that cannot do what was asked of it.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
+    /// A part of memory that is not inside it.
+    #[error("memory that was planned too small: {0}")]
+    Plan(#[from] crate::device::SliceError),
+    /// Rows that do not make whole groups.
+    #[error("{kernel}: {rows} rows in groups of {group}")]
+    Groups {
+        /// The kernel.
+        kernel: &'static str,
+        /// Rows as given.
+        rows: usize,
+        /// Rows of a group as given.
+        group: u32,
+    },
     /// A ring whose entries would not follow each other where the count of steps begins again.
     #[error("next_token: a ring of {got} steps; must be a power of two")]
     RingSteps {

@@ -6,6 +6,9 @@ use super::slices::Arguments;
 use crate::KernelError;
 use crate::device::{DeviceSlice, Launch};
 
+/// Columns that a block looks at: `LOGIT_COLUMNS` of the kernels.
+pub(super) const COLUMNS_PER_BLOCK: usize = 1024;
+
 /// Chooses the next token of every row and advances it, as greedy decoding with the reference's logits processors does
 /// (spec 4.6, 4.7): repeated n-grams and an early end are banned, forced tokens override, of equal logits the lowest token
 /// wins.
@@ -35,12 +38,9 @@ pub struct NextToken {
 }
 
 impl NextToken {
-    /// Columns that a block looks at: `LOGIT_COLUMNS` of the kernel.
-    const COLUMNS: usize = 1024;
-
     /// Bytes of scratch memory for `rows` rows.
     pub fn scratch_bytes(rows: usize, vocabulary: usize) -> usize {
-        rows * vocabulary.div_ceil(Self::COLUMNS) * 16
+        rows * vocabulary.div_ceil(COLUMNS_PER_BLOCK) * 16
     }
 
     /// The two launches of a step, in order.
@@ -48,7 +48,7 @@ impl NextToken {
     /// # Errors
     /// [`KernelError::Slice`] and [`KernelError::Count`] for what does not fit together.
     pub fn launches(&self, state: &DecodeState) -> Result<[Launch; 2], KernelError> {
-        let blocks = self.vocabulary.div_ceil(Self::COLUMNS);
+        let blocks = self.vocabulary.div_ceil(COLUMNS_PER_BLOCK);
         let memory = |arguments: Arguments| {
             let per_row = |argument, slice, each: usize, bytes| {
                 arguments.memory(argument, slice, &[state.rows, each], bytes)
@@ -67,7 +67,8 @@ impl NextToken {
         let columns = scan.count("columns", self.columns, i32::MAX as u32)?;
         let vocabulary = scan.count("vocabulary", self.vocabulary, columns)?;
         let history_length = scan.count("history_length", state.history_length, i32::MAX as u32)?;
-        let no_repeat_ngram = scan.count("no_repeat_ngram", self.no_repeat_ngram + 1, i32::MAX as u32)? - 1;
+        let no_repeat_ngram =
+            scan.count("no_repeat_ngram + 1", self.no_repeat_ngram + 1, i32::MAX as u32)? - 1;
         let blocks_count = scan.count("blocks", blocks, u32::MAX)?;
         let (logits, seen, history, limits, position, done) = memory(scan)?;
         let scan = Launch {

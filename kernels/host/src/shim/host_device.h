@@ -83,22 +83,29 @@ struct PerThread {
     T& operator()() { return values[threadIdx.x]; }
 };
 
+// Memory with bounds, unless a sanitizer is to find the mistakes.
+#ifdef BELVEDERE_UNCHECKED
+static const bool CHECKED = false;
+#else
+static const bool CHECKED = true;
+#endif
+
 template <class T>
 struct Array {
     T* first;
     u64 length;
 
     T& operator[](u64 i) const {
-        if (i >= length) refuse("element " + std::to_string(i) + " of " + std::to_string(length));
+        if (CHECKED && i >= length) refuse("element " + std::to_string(i) + " of " + std::to_string(length));
         return first[i];
     }
     static Array at(u64 address, u64 length) {
-        if (length > ~u64(0) / sizeof(T)) refuse(std::to_string(length) + " elements");
-        require_reachable(address, length * sizeof(T));
+        if (CHECKED && length > ~u64(0) / sizeof(T)) refuse(std::to_string(length) + " elements");
+        if (CHECKED) require_reachable(address, length * sizeof(T));
         return aligned_at(address, length);
     }
     static Array aligned_at(u64 address, u64 length) {
-        if (address % alignof(T) != 0) {
+        if (CHECKED && address % alignof(T) != 0) {
             refuse("address " + std::to_string(address) + " is not a multiple of " + std::to_string(alignof(T)));
         }
         return Array{reinterpret_cast<T*>(static_cast<std::uintptr_t>(address)), length};
@@ -108,7 +115,7 @@ struct Array {
         return Array<U>::aligned_at(address(), length * sizeof(T) / sizeof(U));
     }
     Array from(u64 i) const {
-        if (i > length) refuse("from element " + std::to_string(i) + " of " + std::to_string(length));
+        if (CHECKED && i > length) refuse("from element " + std::to_string(i) + " of " + std::to_string(length));
         return Array{first + i, length - i};
     }
     bool aligned(u32 bytes) const { return address() % bytes == 0; }

@@ -4,9 +4,12 @@
 #include <tuple>
 #include <utility>
 
+#include "beams.cu"
+#include "best_tokens.cu"
 #include "cache_append.cu"
 #include "next_token.cu"
 #include "past_mask.cu"
+#include "preprocess.cu"
 
 // An argument as it comes from outside; `kind` is 0 memory, 1 int, 2 unsigned int, 3 float.
 struct Argument {
@@ -82,7 +85,9 @@ struct Kernel {
 #define KERNEL(name) Kernel{#name, &Entry<&name>::run}
 static const Kernel KERNELS[] = {
     KERNEL(cache_append_f16), KERNEL(cache_append_f32), KERNEL(past_mask_f16),      KERNEL(past_mask_f32),
-    KERNEL(next_token_scan),  KERNEL(next_token_choose),
+    KERNEL(next_token_scan),  KERNEL(next_token_choose), KERNEL(best_tokens_scan),   KERNEL(best_tokens_choose),
+    KERNEL(cache_reorder),    KERNEL(beam_advance),      KERNEL(preprocess_first),   KERNEL(preprocess_second_f16),
+    KERNEL(preprocess_second_f32),
 };
 
 inline const Kernel* kernel_named(const std::string& name) {
