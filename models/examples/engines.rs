@@ -1,113 +1,136 @@
-//! scratch experiment
+//! Builds real engines with a TensorRT library, without a GPU if it is TensorRT-RTX, and prints what they take:
+//! `engines MODEL[:CAPABILITY[,CAPABILITY]...]...`, with `tiny` (the bundled checkpoint), `base` and `large` (their shapes
+//! with made-up weights) as models; `separate` before a model builds an engine for each profile instead of one for all.
+//!
+//! `BELVEDERE_TENSORRT_LIBRARY` names the library.
+
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Instant;
 
-use belvedere_models::checkpoint::FlorenceConfig;
-use belvedere_models::engine::tensorrt::{GraphName, Profile, Profiles};
-use belvedere_models::graph::{
-    DecoderShape, Dim, Element, Graph, GraphOptions, Graphs, Query, VisionShape, WeightsFile,
+use belvedere_models::Checkpoint;
+use belvedere_models::checkpoint::{FlorenceConfig, Weights};
+use belvedere_models::engine::tensorrt::{
+    EngineRequest, GpuIdentity, GraphName, Profile, Profiles, TensorRtBuilder,
 };
+use belvedere_models::graph::{DecoderShape, Element, Graph, GraphOptions, Graphs, Query, VisionShape};
 use belvedere_models::synthetic::SyntheticModel;
-use belvedere_tensorrt::{BuildOptions, Builder, Library, Runtime, ShapeProfile};
+use belvedere_tensorrt::Library;
 
-fn shapes(graph: &Graph, profile: &Profile) -> ShapeProfile {
-    let mut shapes = ShapeProfile::new();
-    for port in graph.inputs() {
-        if port.shape.iter().any(|dim| matches!(dim, Dim::Named(_))) {
-            shapes = shapes.fixed(port.name.clone(), profile.shape(port).unwrap());
+const CAPABILITIES: [u32; 3] = [86, 89, 120];
+/// Sequences at once: what the daemon asks for where there is room.
+const ROWS: usize = 8;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let library = Library::find()?;
+    println!("Built by {} {}.\n", library.flavour(), library.full_version());
+    println!(
+        "| model | graph | layers | compute capability | profiles | seconds | engine MB | weights MB | scratch MB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let mut is_separate = false;
+    for argument in std::env::args().skip(1) {
+        if argument == "separate" {
+            is_separate = true;
+            continue;
+        }
+        let (model, capabilities) = argument.split_once(':').unwrap_or((&argument, ""));
+        let mut capabilities: Vec<u32> = capabilities
+            .split(',')
+            .filter(|text| !text.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        if capabilities.is_empty() {
+            capabilities = CAPABILITIES.to_vec();
+        }
+        match model {
+            "tiny" => {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny");
+                let checkpoint = Checkpoint::open(folder)?;
+                let spec = checkpoint.preprocess_spec();
+                let size = (spec.width as u32, spec.height as u32);
+                table(&library, model, checkpoint.config(), &checkpoint, size, &capabilities, is_separate)?;
+            }
+            "base" | "large" => {
+                let config = if model == "base" { FlorenceConfig::base() } else { FlorenceConfig::large() };
+                let made_up = SyntheticModel::new(config, (768, 768));
+                let size = made_up.image_size;
+                table(&library, model, &made_up.config, &made_up, size, &capabilities, is_separate)?;
+            }
+            _ => return Err(format!("there is no model {model:?}: tiny, base or large").into()),
         }
     }
-    shapes
+    Ok(())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().collect();
-    let text = |n: usize, default: &str| args.get(n).cloned().unwrap_or_else(|| default.to_owned());
-    let (config, size) = match text(1, "small").as_str() {
-        "base" => (FlorenceConfig::base(), 768),
-        "large" => (FlorenceConfig::large(), 768),
-        _ => (FlorenceConfig::small(), 192),
-    };
-    let capabilities: Vec<u32> = text(2, "89").split(',').map(|c| c.parse().unwrap()).collect();
-    let wanted = text(3, "vision,encoder,decoder_prefill,decoder_step");
-    let rows: usize = text(4, "8").parse()?;
-    let separate = text(5, "together") == "separate";
-    let limit: usize = text(6, "1000").parse()?;
-    if std::env::var_os("VERBOSE").is_some() {
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).init();
-    }
-    let model = SyntheticModel::new(config, (size, size));
-    let mut options = GraphOptions::new(&model.config, &model, size, size);
+fn table(
+    library: &Library,
+    model: &str,
+    config: &FlorenceConfig,
+    weights: &dyn Weights,
+    (width, height): (u32, u32),
+    capabilities: &[u32],
+    is_separate: bool,
+) -> Result<(), Failure> {
+    let mut options = GraphOptions::new(config, weights, width, height);
     options.element = Element::F16;
-    let graphs = Graphs::new(&model.config, options)?;
-    let profiles = Profiles::new(graphs.image_tokens(), model.config.text.max_positions, rows);
-    let dir = tempfile::tempdir()?;
-    let mut file = WeightsFile::create(&dir.path().join("weights.bin"))?;
-    let library = Library::find()?;
-    println!("{library}");
-    for name in wanted.split(',') {
-        let (graph, of) = match name {
-            "vision" => (graphs.vision(&VisionShape::default())?, GraphName::Vision),
-            "encoder" => (graphs.encoder()?, GraphName::Encoder),
-            "decoder_prefill" => {
-                (graphs.decoder(&DecoderShape::new(Query::Prefill))?, GraphName::DecoderStep)
-            }
-            _ => (graphs.decoder(&DecoderShape::new(Query::Step))?, GraphName::DecoderStep),
-        };
-        let path = dir.path().join("model.onnx");
-        let bytes = graph.to_bytes_beside(&model, &mut file)?;
-        file.flush()?;
-        let all: Vec<Profile> = profiles.of(of).into_iter().take(limit).collect();
-        let sets: Vec<Vec<Profile>> =
-            if separate { all.iter().map(|p| vec![p.clone()]).collect() } else { vec![all] };
-        for set in sets {
-            let mut builder = Builder::new(&library)?;
-            let clock = Instant::now();
-            let mut network = builder.parse(name, &bytes, &path)?;
-            let parse = clock.elapsed();
-            let layers = network.layers();
-            let options = BuildOptions {
-                workspace_bytes: 1 << 30,
-                optimization_level: None,
-                auxiliary_streams: Some(0),
-                capabilities: capabilities.clone(),
-                is_detailed: false,
-            };
-            let set_shapes: Vec<_> = set.iter().map(|profile| shapes(&graph, profile)).collect();
-            let clock = Instant::now();
-            let progress = |phase: &str, done: f32| {
-                if std::env::var_os("PROGRESS").is_some() {
-                    println!("  {done:.2} {phase}");
-                }
-                true
-            };
-            let built = network.build(&set_shapes, &options, None, &progress)?;
-            println!(
-                "{name} {capabilities:?} {} profiles [{}]: {layers} layers, parse {:.1} s, build {:.1} s, {:.1} MB (weights {:.1}), {}",
-                set.len(),
-                set.first().unwrap(),
-                parse.as_secs_f64(),
-                clock.elapsed().as_secs_f64(),
-                built.plan.bytes().len() as f64 / 1e6,
-                graph.weight_bytes() as f64 / 1e6,
-                memory(),
-            );
-            if std::env::var_os("RUNTIME").is_some() {
-                match Runtime::new(&library).and_then(|mut r| r.deserialize(name, built.plan.bytes())) {
-                    Ok(engine) => {
-                        for p in 0..engine.profiles() {
-                            println!("  scratch {:?}", engine.scratch_bytes(p));
-                        }
-                    }
-                    Err(error) => println!("  {error}"),
-                }
+    let graphs = Graphs::new(config, options)?;
+    let profiles = Profiles::new(graphs.image_tokens(), config.text.max_positions, ROWS);
+    let graphs = [
+        (GraphName::Vision, graphs.vision(&VisionShape::default())?),
+        (GraphName::Encoder, graphs.encoder()?),
+        // Not used by the engine, which feeds a prefix token by token; built to show that it can be.
+        (GraphName::DecoderStep, graphs.decoder(&DecoderShape::new(Query::Prefill))?),
+        (GraphName::DecoderStep, graphs.decoder(&DecoderShape::new(Query::Step))?),
+    ];
+    for (name, graph) in &graphs {
+        for &capability in capabilities {
+            let all = profiles.of(*name);
+            let together = if is_separate { 1 } else { all.len() };
+            for profiles in all.chunks(together) {
+                row(library, model, *name, graph, weights, capability, profiles)?;
             }
         }
     }
     Ok(())
 }
 
-fn memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let lines = status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS"));
-    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
+fn row(
+    library: &Library,
+    model: &str,
+    name: GraphName,
+    graph: &Graph,
+    weights: &dyn Weights,
+    capability: u32,
+    profiles: &[Profile],
+) -> Result<(), Failure> {
+    let gpu = GpuIdentity { name: "none".to_owned(), compute_capability: capability, driver: 0 };
+    let builder = TensorRtBuilder::new(library.clone(), gpu, None);
+    let clock = Instant::now();
+    let measured = builder.measure(&EngineRequest { name, graph, weights, profiles }, None, &|_, _| true)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    let scratch = &measured.built.logged_scratch_bytes;
+    let range = match (scratch.iter().min(), scratch.iter().max()) {
+        (Some(&least), Some(&most)) if least < most => format!("{:.1} to {:.1}", mb(least), mb(most)),
+        (Some(&same), _) => format!("{:.1}", mb(same)),
+        _ => "not told".to_owned(),
+    };
+    let profiles = match profiles {
+        [profile] => profile.to_string(),
+        profiles => profiles.len().to_string(),
+    };
+    println!(
+        "| {model} | {} | {} | {}.{} | {profiles} | {seconds:.1} | {:.1} | {:.1} | {range} |",
+        graph.name(),
+        measured.layers,
+        capability / 10,
+        capability % 10,
+        mb(measured.built.plan.bytes().len() as u64),
+        mb(graph.weight_bytes()),
+    );
+    std::io::stdout().flush()?;
+    Ok(())
 }

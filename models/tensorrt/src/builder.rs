@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::TensorRtError;
 use crate::library::Library;
@@ -59,6 +60,10 @@ impl ShapeProfile {
     }
 }
 
+/// One build at a time in a process. TensorRT-RTX keeps the compute capabilities of a build where the next build of another
+/// thread finds them; others would measure each other's load.
+static BUILDING: Mutex<()> = Mutex::new(());
+
 /// Makes engines.
 #[derive(Debug)]
 pub struct Builder {
@@ -82,6 +87,9 @@ pub struct Built {
     pub plan: SerializedEngine,
     /// For [`Network::build`] next time on the same device, whatever the graph; `None` where there is no such thing.
     pub timing_cache: Option<Vec<u8>>,
+    /// Scratch memory of each profile in bytes, as far as the builder's log tells;
+    /// [`Engine::scratch_bytes`](crate::Engine::scratch_bytes) is what counts.
+    pub logged_scratch_bytes: Vec<u64>,
 }
 
 /// An engine as bytes, in TensorRT's memory.
@@ -220,7 +228,8 @@ impl Builder {
 }
 
 impl Network<'_> {
-    /// Builds an engine with these profiles, numbered in their order. Takes from seconds to tens of minutes.
+    /// Builds an engine with these profiles, numbered in their order. Takes from seconds to tens of minutes, and waits for
+    /// any other build of the process.
     ///
     /// # Errors
     /// A profile that does not fit the graph, an option that the library does not know, a graph that it cannot build, or
@@ -246,11 +255,12 @@ impl Network<'_> {
             Object::new(Kind::TimingCache, pointer, logger)
         };
         // Of the errors so far none was fatal.
-        drop(logger.said());
+        drop((logger.said(), logger.activation_bytes()));
         let library = logger.library();
         let Some(monitor) = Monitor::new(shim, on_progress) else {
             return Err(library.not_made("progress monitor", Vec::new()));
         };
+        let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: builder, network and config are alive and of one library. The monitor is taken back before it goes.
         let plan = unsafe {
             (shim.config_set_progress)(config.pointer(), monitor.object());
@@ -272,7 +282,7 @@ impl Network<'_> {
             Some(object) => {
                 let plan = SerializedEngine { object };
                 let timing_cache = cache.as_ref().and_then(serialized);
-                Ok(Built { plan, timing_cache })
+                Ok(Built { plan, timing_cache, logged_scratch_bytes: logger.activation_bytes() })
             }
         }
     }

@@ -156,28 +156,13 @@ impl Engine {
         (is_told != 0).then_some(text)
     }
 
-    /// Opens an execution at a profile. `scratch` is the address of [`scratch_bytes`](Self::scratch_bytes) bytes of device
-    /// memory, aligned to 256 bytes, which no execution in flight may share. `stream` is where the profile is chosen;
-    /// the first run must follow that.
+    /// An execution, which does nothing before [`Context::choose`].
     ///
     /// # Errors
-    /// No such profile, or no memory left.
-    pub fn open(
-        &self,
-        profile: usize,
-        scratch: u64,
-        scratch_bytes: usize,
-        stream: &dyn CudaStream,
-    ) -> Result<Context, TensorRtError> {
-        let needed = self.scratch_bytes(profile)?;
+    /// No memory left.
+    pub fn context(&self) -> Result<Context, TensorRtError> {
         self.with(|object| {
             let (shim, logger) = (object.shim(), object.logger());
-            if scratch_bytes < needed {
-                let doing = format!(
-                    "opening profile {profile} with {scratch_bytes} bytes of scratch memory where it needs {needed}"
-                );
-                return Err(refused(self.graph(), doing, logger));
-            }
             // SAFETY: the engine is alive and held by the context.
             let context = unsafe {
                 let pointer = (shim.context_create)(object.pointer());
@@ -186,17 +171,8 @@ impl Engine {
             let context = context.ok_or_else(|| {
                 logger.library().not_made(format!("execution of {}", self.graph()), logger.said())
             })?;
-            // SAFETY: the context is alive, the address is the device's and only ever used by it, and whoever has a
-            // stream promises that its handle is one.
-            let is_set = unsafe {
-                (shim.context_set_scratch)(context.pointer(), scratch as *mut c_void, scratch_bytes as i64);
-                (shim.context_set_profile)(context.pointer(), profile as i32, stream.handle())
-            };
-            if is_set == 0 {
-                return Err(refused(self.graph(), format!("choosing profile {profile}"), logger));
-            }
-            let unbound = self.0.tensors.iter().map(|tensor| (tensor.name.clone(), None)).collect();
-            Ok(Context { object: context, engine: self.clone(), bound: unbound, is_complete: false })
+            let unbound = self.0.tensors.iter().map(|tensor| (tensor.name.clone(), false)).collect();
+            Ok(Context { object: context, engine: self.clone(), is_bound: unbound, is_complete: false })
         })
     }
 }
@@ -207,11 +183,48 @@ pub struct Context {
     // In the order in which they are to be destroyed.
     object: Object,
     engine: Engine,
-    bound: BTreeMap<String, Option<u64>>,
+    is_bound: BTreeMap<String, bool>,
     is_complete: bool,
 }
 
 impl Context {
+    /// Chooses the profile and the scratch memory: [`Engine::scratch_bytes`] of device memory from `scratch` on, aligned
+    /// to 256 bytes, which no execution in flight at the same time may share. Comes before all shapes and addresses; what
+    /// it appends to `stream` must be done before the first run, which is so when that follows on the same stream.
+    ///
+    /// # Errors
+    /// No such profile, or too little memory for it.
+    pub fn choose(
+        &mut self,
+        profile: usize,
+        scratch: u64,
+        scratch_bytes: usize,
+        stream: &dyn CudaStream,
+    ) -> Result<(), TensorRtError> {
+        let needed = self.engine.scratch_bytes(profile)?;
+        if scratch_bytes < needed {
+            let doing = format!(
+                "running profile {profile} in {scratch_bytes} bytes of scratch memory where it needs {needed}"
+            );
+            return Err(refused(self.engine.graph(), doing, self.object.logger()));
+        }
+        let shim = self.object.shim();
+        self.is_complete = false;
+        // SAFETY: the context is alive; whoever has a stream promises that its handle is one; the address is the device's
+        // and only ever used by it.
+        let is_chosen = unsafe {
+            let is_chosen =
+                (shim.context_set_profile)(self.object.pointer(), profile as i32, stream.handle());
+            (shim.context_set_scratch)(self.object.pointer(), scratch as *mut c_void, scratch_bytes as i64);
+            is_chosen
+        };
+        if is_chosen == 0 {
+            let doing = format!("choosing profile {profile}");
+            return Err(refused(self.engine.graph(), doing, self.object.logger()));
+        }
+        Ok(())
+    }
+
     /// Gives an input its shape.
     ///
     /// # Errors
@@ -277,7 +290,7 @@ impl Context {
         if is_bound == 0 {
             return Err(self.tensor_error(tensor, format!("the address {address:#x} is refused")));
         }
-        self.bound.insert(tensor.to_owned(), Some(address));
+        self.is_bound.insert(tensor.to_owned(), true);
         self.is_complete = false;
         Ok(())
     }
@@ -307,7 +320,7 @@ impl Context {
     }
 
     fn complete(&self) -> Result<(), TensorRtError> {
-        if let Some((tensor, _)) = self.bound.iter().find(|(_, address)| address.is_none()) {
+        if let Some((tensor, _)) = self.is_bound.iter().find(|(_, is_bound)| !**is_bound) {
             return Err(self.tensor_error(tensor, "it has no memory".to_owned()));
         }
         let mut first = std::ptr::null();

@@ -22,6 +22,7 @@ pub struct Library(Arc<Loaded>);
 struct Loaded {
     flavour: Flavour,
     version: Version,
+    build: Option<i32>,
     path: PathBuf,
     shim: &'static Shim,
     builder: Entry,
@@ -84,9 +85,16 @@ impl Library {
         if let Some(reason) = version.mismatch(flavour, Version::from_number(shim.header_version)) {
             return Err(reason);
         }
+        // Not in every version.
+        let build = entry(loaded, "getInferLibBuildVersion").ok().map(|build| {
+            // SAFETY: this is the function's type wherever it exists (NvInferRuntime.h).
+            let build: extern "C" fn() -> i32 = unsafe { std::mem::transmute(build.0) };
+            build()
+        });
         Ok(Library(Arc::new(Loaded {
             flavour,
             version,
+            build,
             path: path.to_owned(),
             shim,
             builder: builder?,
@@ -103,6 +111,12 @@ impl Library {
     /// Its version.
     pub fn version(&self) -> Version {
         self.0.version
+    }
+
+    /// Its version with the number of its build, if it tells: an engine runs on no other.
+    pub fn full_version(&self) -> String {
+        let version = self.version();
+        self.0.build.map_or_else(|| version.to_string(), |build| format!("{version}.{build}"))
     }
 
     /// Name or path under which it was loaded.

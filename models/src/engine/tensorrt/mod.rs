@@ -5,9 +5,16 @@
 //! the same order.
 
 mod build_progress;
+mod engine_files;
 mod networks;
 mod profiles;
+mod trt_networks;
 
 pub use build_progress::{BuildProgress, OnBuild};
+pub use engine_files::{
+    BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, MeasuredEngine,
+    OnPhase, TensorRtBuilder, UsePlan,
+};
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};
+pub use trt_networks::{TensorRtNetwork, TensorRtNetworks};
