@@ -89,6 +89,11 @@ impl HostDevice {
         self.0.append(stream.number, Work::Closure(Arc::new(Mutex::new(work))))
     }
 
+    /// Whether what is appended to `stream` is kept instead of done.
+    pub fn is_capturing(&self, stream: &HostStream) -> bool {
+        self.0.order().streams.get(&stream.number).is_some_and(|queue| queue.capture.is_some())
+    }
+
     /// Lends the bytes of `slice` as they are now, whatever is queued. Nothing else of the device may be used meanwhile.
     ///
     /// # Errors
@@ -136,12 +141,14 @@ impl Shared {
         user
     }
 
-    fn allocate(self: &Arc<Self>, bytes: usize, kind: &str) -> Result<HostMemory, DeviceError> {
+    fn allocate(self: &Arc<Self>, bytes: usize, pinned: bool) -> Result<HostMemory, DeviceError> {
+        let kind = if pinned { "pinned " } else { "" };
         let doing = || format!("allocating {bytes} bytes of {kind}memory");
         let allowed = self.order().not_while_capturing("memory is allocated");
         allowed.map_err(|reason| Shared::error(doing(), reason))?;
         self.stir();
-        let slice = self.memories().allocate(bytes).map_err(|reason| Shared::error(doing(), reason))?;
+        let slice =
+            self.memories().allocate(bytes, pinned).map_err(|reason| Shared::error(doing(), reason))?;
         Ok(HostMemory { slice, owner: self.clone() })
     }
 
@@ -238,11 +245,11 @@ impl Device for HostDevice {
     }
 
     fn allocate(&self, bytes: usize) -> Result<HostMemory, DeviceError> {
-        self.0.allocate(bytes, "")
+        self.0.allocate(bytes, false)
     }
 
     fn pinned(&self, bytes: usize) -> Result<HostPinned, DeviceError> {
-        self.0.allocate(bytes, "pinned ").map(HostPinned)
+        self.0.allocate(bytes, true).map(HostPinned)
     }
 
     fn stream(&self) -> Result<HostStream, DeviceError> {

@@ -24,6 +24,8 @@ struct Block {
     bytes: Vec<u8>,
     offset: usize,
     len: usize,
+    /// What is pinned is the host's, and takes nothing from the device.
+    pinned: bool,
 }
 
 impl Block {
@@ -41,23 +43,23 @@ impl Memories {
         MemoryInfo { free: self.total - self.taken, total: self.total }
     }
 
-    pub(crate) fn allocate(&mut self, len: usize) -> Result<DeviceSlice, String> {
+    pub(crate) fn allocate(&mut self, len: usize, pinned: bool) -> Result<DeviceSlice, String> {
         let free = self.total - self.taken;
-        if len == 0 || len > free {
+        if len == 0 || (len > free && !pinned) {
             return Err(format!("{free} bytes are free"));
         }
         let bytes = vec![0; len + ALIGNMENT];
         let start = bytes.as_ptr().expose_provenance();
         let offset = start.next_multiple_of(ALIGNMENT) - start;
         let address = (start + offset) as u64;
-        self.taken += len;
-        self.live.insert(address, Block { bytes, offset, len });
+        self.taken += if pinned { 0 } else { len };
+        self.live.insert(address, Block { bytes, offset, len, pinned });
         Ok(DeviceSlice::new(address, len))
     }
 
     pub(crate) fn free(&mut self, slice: DeviceSlice) {
         if let Some(block) = self.live.remove(&slice.address()) {
-            self.taken -= block.len;
+            self.taken -= if block.pinned { 0 } else { block.len };
         }
     }
 
