@@ -94,7 +94,8 @@ impl Supervisor {
     pub(crate) async fn run(mut self) {
         let stopped = self.stopped.clone();
         let limit = self.spec.timeouts.state_change + STOP_MARGIN;
-        let in_time = ends_in_time(self.supervise(), stopped, limit).await;
+        let in_time =
+            ends_before(self.supervise(), overdue(stopped, async { tokio::time::sleep(limit).await })).await;
         if !in_time {
             // A start that hung and a stop that hangs, one after the other. The session went with the
             // supervision; its pipeline is stopped in the background, if it ever can be.
@@ -297,16 +298,8 @@ async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Runs `supervision` to its end, or until `limit` after the camera was to stop: false, and it is dropped.
-async fn ends_in_time(
-    supervision: impl Future<Output = ()>,
-    mut stopped: watch::Receiver<bool>,
-    limit: Duration,
-) -> bool {
-    let overdue = async {
-        stop_asked(&mut stopped).await;
-        tokio::time::sleep(limit).await;
-    };
+/// Runs `supervision` to its end, or until it is `overdue`: false, and it is dropped.
+async fn ends_before(supervision: impl Future<Output = ()>, overdue: impl Future<Output = ()>) -> bool {
     tokio::select! {
         biased;
         () = supervision => true,
@@ -314,26 +307,32 @@ async fn ends_in_time(
     }
 }
 
+/// Returns when `limit`, begun once the camera was to stop, is over.
+async fn overdue(mut stopped: watch::Receiver<bool>, limit: impl Future<Output = ()>) {
+    stop_asked(&mut stopped).await;
+    limit.await;
+}
+
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
     use super::*;
 
     #[tokio::test]
     async fn a_supervision_that_does_not_end_is_left_in_time_once_it_is_to_stop_and_not_before() {
-        let limit = Duration::from_millis(20);
         let (stop, stopped) = watch::channel(false);
-        let (wake, woken) = tokio::sync::oneshot::channel::<()>();
-        let running = ends_in_time(async { woken.await.unwrap() }, stopped.clone(), limit);
-        let longer = async {
-            tokio::time::sleep(limit * 3).await;
-            wake.send(()).unwrap();
+        let mut late = std::pin::pin!(overdue(stopped, ready(())));
+        assert!(ends_before(ready(()), &mut late).await);
+        // Nobody asked it to stop.
+        let is_late = tokio::select! {
+            biased;
+            () = &mut late => true,
+            () = ready(()) => false,
         };
-        let (in_time, ()) = tokio::join!(running, longer);
-        assert!(in_time, "nobody asked it to stop");
+        assert!(!is_late);
 
         stop.send_replace(true);
-        let started = Instant::now();
-        assert!(!ends_in_time(std::future::pending(), stopped, limit).await);
-        assert!(started.elapsed() >= limit);
+        assert!(!ends_before(pending(), late).await);
     }
 }
