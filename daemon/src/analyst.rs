@@ -445,9 +445,12 @@ impl Analyst {
         Ok(self.florence.score(features, &token_ids, &answers, 1, cancel)?)
     }
 
-    /// The values of what the vision tower made of a picture, for comparisons; `None` where the engine keeps them to itself.
-    pub fn feature_values(&mut self, features: &ImageFeatures) -> Option<Vec<f32>> {
-        features.storage::<Vec<f32>>().cloned()
+    /// The values of what the vision tower made of a picture, for comparisons.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, AnalysisError> {
+        Ok(self.florence.engine().read_features(features)?)
     }
 
     /// The stage after the model.

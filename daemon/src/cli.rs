@@ -202,6 +202,15 @@ pub enum ModelCommand {
         #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
         format: OutputFormat,
     },
+    /// Build the engines of a model for this machine's GPU, which `run` does at its first start.
+    Build {
+        /// Which model, and where it is to run.
+        #[command(flatten)]
+        model: ModelChoice,
+        /// Build anew what is there already. Engines of other models go too, and are built when these are next used.
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// Write the ONNX graphs of a checkpoint into a folder.
     Export {
         /// The checkpoint's folder.

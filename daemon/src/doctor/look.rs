@@ -118,12 +118,18 @@ fn engines() -> Engines {
     Engines { folder, files }
 }
 
-fn engine_files(folder: &Path) -> Vec<EngineFile> {
+/// The engines in a folder, the newest first.
+pub fn engine_files(folder: &Path) -> Vec<EngineFile> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<EngineFile> = entries
         .filter_map(|entry| {
-            let found = entry.metadata().ok().filter(|found| found.is_file())?;
-            let built = found.modified().ok()?;
+            let path = entry.path();
+            let is_engine = path.extension().is_some_and(|extension| extension == "engine");
+            let found = entry.metadata().ok().filter(|found| is_engine && found.is_file())?;
+            // An engine is touched when it is used; what is said about it beside it is not.
+            let words = std::fs::metadata(path.with_extension("json"));
+            let built =
+                words.ok().and_then(|words| words.modified().ok()).or_else(|| found.modified().ok())?;
             // A file from the future is new.
             let age = SystemTime::now().duration_since(built).unwrap_or_default();
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -155,9 +161,16 @@ mod tests {
     #[test]
     fn engines_are_listed_with_their_sizes_and_a_folder_that_is_not_there_has_none() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("vision.engine"), [0; 5]).unwrap();
+        for (name, bytes) in [("vision-1.engine", 5), ("vision-1.json", 2), ("lock", 0)] {
+            std::fs::write(dir.path().join(name), vec![0; bytes]).unwrap();
+        }
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        let words = std::fs::File::options().append(true).open(dir.path().join("vision-1.json")).unwrap();
+        words.set_modified(hour_ago).unwrap();
         let files = engine_files(dir.path());
-        assert_eq!((files[0].name.as_str(), files[0].bytes), ("vision.engine", 5));
+        assert_eq!(files.len(), 1);
+        assert_eq!((files[0].name.as_str(), files[0].bytes), ("vision-1.engine", 5));
+        assert!((3600..3700).contains(&files[0].age_s), "built an hour ago");
         assert_eq!(engine_files(&dir.path().join("nowhere")), []);
     }
 

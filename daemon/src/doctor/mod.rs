@@ -26,7 +26,7 @@ pub use facts::{
 };
 pub use finding::{Finding, Level};
 pub use jetson::Jetson;
-pub use look::look;
+pub use look::{engine_files, look};
 pub use report::Report;
 
 /// What to do so that `device` can run here, as lines for people; nothing where it can.

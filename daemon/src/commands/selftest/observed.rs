@@ -35,8 +35,7 @@ pub(super) struct Observed {
 /// Of one picture.
 pub(super) struct Seen {
     pub(super) pixels: PixelValues,
-    /// `None` where the engine keeps them to itself.
-    pub(super) features: Option<Vec<f32>>,
+    pub(super) features: Vec<f32>,
     /// The chosen answer to each prompt.
     pub(super) greedy: Answers,
     /// The answers found by searching.
@@ -92,7 +91,7 @@ impl Observed {
             };
             let greedy = answers(1, leader.map(|leader| &leader.greedy))?;
             let beams = answers(BEAMS, leader.map(|leader| &leader.beams))?;
-            let features = analyst.feature_values(&features);
+            let features = analyst.read_features(&features)?;
             seen.push(Seen { pixels, features, greedy, beams });
         }
         let mut times = Samples::default();
