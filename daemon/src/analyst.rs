@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, RgbImage};
 use belvedere_models::{
-    Answer, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions, ImageFeatures,
-    LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region, ScoreWeights,
-    Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
+    Answer, Answered, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions,
+    ImageFeatures, LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region,
+    ScoreWeights, Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
 use belvedere_models::engine::Pixels;
@@ -86,6 +86,30 @@ pub struct Analysis {
     pub timing: TimingMs,
 }
 
+/// What was asked about one picture and is not read yet.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// What the vision tower made of it.
+    pub features: ImageFeatures,
+    size: PictureSize,
+    /// The questions for phrases, each with the places of those that it asks for.
+    about_phrases: Vec<(Prompt, Vec<usize>)>,
+    timing: TimingMs,
+}
+
+impl Inquiry {
+    /// The tokens of all questions, those for phrases last.
+    fn questions<'a>(&'a self, prompts: &'a [Prompt]) -> Vec<&'a [u32]> {
+        let about_phrases = self.about_phrases.iter().map(|(prompt, _)| prompt);
+        prompts.iter().chain(about_phrases).map(Prompt::token_ids).collect()
+    }
+
+    /// How many sequences the answers to `prompts` and to the questions for phrases are.
+    pub fn sequences(&self, prompts: &[Prompt]) -> usize {
+        prompts.len() + self.about_phrases.len()
+    }
+}
+
 /// The answer to one prompt.
 #[derive(Debug)]
 pub struct Found {
@@ -114,8 +138,6 @@ pub struct Analyst {
     is_bundled: bool,
     form: PhraseForm,
     examiner: Examiner,
-    /// What the vision tower made of the newest picture.
-    newest: Option<ImageFeatures>,
 }
 
 impl Analyst {
@@ -171,7 +193,6 @@ impl Analyst {
             is_bundled: settings.path.is_none(),
             form: settings.phrases,
             examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
-            newest: None,
         })
     }
 
@@ -183,8 +204,6 @@ impl Analyst {
         let blank = RgbImage { width: 64, height: 64, pixels: vec![127; 64 * 64 * 3] };
         let pixels = self.preprocess(&blank.view()?)?;
         let (features, _) = self.encode(&pixels, cancel)?;
-        // Nobody is to ask about it.
-        self.newest = None;
         let prompt = self.prompt(Task::Caption, TaskInput::Nothing)?;
         let options = GenerationOptions { max_new_tokens: WARM_UP_TOKENS, ..self.options.clone() };
         self.florence.generate(&features, &[prompt.token_ids()], &options, cancel)?;
@@ -256,13 +275,69 @@ impl Analyst {
         let pixels = self.preprocess(picture)?;
         let preprocess = ms_since(clock);
         let (features, vision) = self.encode(&pixels, cancel)?;
-        let about_phrases = self.questions(phrases, self.form)?;
-        let questions = prompts.iter().chain(about_phrases.iter().map(|(prompt, _)| prompt));
-        let questions: Vec<&[u32]> = questions.map(Prompt::token_ids).collect();
-        let mut generated = self.florence.generate(&features, &questions, &self.options, cancel)?;
-        let said_of_phrases = generated.split_off(prompts.len().min(generated.len()));
+        let timing = TimingMs { preprocess, vision, ..TimingMs::default() };
         let size = PictureSize::new(picture.width(), picture.height());
-        let mut timing = TimingMs { preprocess, vision, ..TimingMs::default() };
+        let about_phrases = self.questions(phrases, self.form)?;
+        let inquiry = Inquiry { features, size, about_phrases, timing };
+        let questions = inquiry.questions(prompts);
+        let generated = self.florence.generate(&inquiry.features, &questions, &self.options, cancel)?;
+        self.conclude(&inquiry, generated, prompts, phrases, mode, cancel)
+    }
+
+    /// The same without waiting for the answers, about a picture that was encoded: they come by [`turn`](Self::turn) and
+    /// are for [`conclude`](Self::conclude). `timing` is what encoding took.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn submit(
+        &mut self,
+        features: ImageFeatures,
+        size: PictureSize,
+        prompts: &[Prompt],
+        phrases: &[&WatchedPhrase],
+        timing: TimingMs,
+    ) -> Result<(Submission, Inquiry), AnalysisError> {
+        let about_phrases = self.questions(phrases, self.form)?;
+        let inquiry = Inquiry { features, size, about_phrases, timing };
+        let questions = inquiry.questions(prompts);
+        let submission = self.florence.submit(&inquiry.features, &questions, &self.options)?;
+        Ok((submission, inquiry))
+    }
+
+    /// Goes on with everything submitted until there are answers.
+    ///
+    /// # Errors
+    /// Cancellation, and a failure of the engine, which loses it all.
+    pub fn turn(&mut self, cancel: &CancelToken) -> Result<Vec<Answered>, AnalysisError> {
+        Ok(self.florence.turn(cancel)?)
+    }
+
+    /// Gives up what was submitted.
+    pub fn withdraw(&mut self, submission: Submission) {
+        self.florence.withdraw(submission);
+    }
+
+    /// How many prompts are answered at the same time; 1 where the engine answers one picture's after another's.
+    pub fn slots(&mut self) -> usize {
+        self.florence.slots().unwrap_or(1)
+    }
+
+    /// Reads the answers to an inquiry about `prompts` and `phrases`, and examines the evidence.
+    ///
+    /// # Errors
+    /// The model's, and cancellation.
+    pub fn conclude(
+        &mut self,
+        inquiry: &Inquiry,
+        mut generated: Vec<Generation>,
+        prompts: &[Prompt],
+        phrases: &[&WatchedPhrase],
+        mode: ParseMode,
+        cancel: &CancelToken,
+    ) -> Result<Analysis, AnalysisError> {
+        let Inquiry { features, size, about_phrases, timing } = inquiry;
+        let (size, mut timing) = (*size, *timing);
+        let said_of_phrases = generated.split_off(prompts.len().min(generated.len()));
         // The whole batch shares one.
         if let Some(Generation { timing: times, .. }) = generated.first().or(said_of_phrases.first()) {
             timing.encoder = times.encoder_ms;
@@ -282,7 +357,7 @@ impl Analyst {
         let detected: &[Region] =
             detected.and_then(|at| answers.get(at)).map_or(&[], |found| found.output.regions.as_slice());
         let clock = Instant::now();
-        let look = Look { features: &features, picture: size, phrases, asked: &asked, detected };
+        let look = Look { features, picture: size, phrases, asked: &asked, detected };
         let phrases = self.examine(look, cancel)?;
         if !phrases.is_empty() {
             timing.evidence = ms_since(clock);
@@ -342,13 +417,28 @@ impl Analyst {
     ) -> Result<(ImageFeatures, f64), AnalysisError> {
         let view =
             Pixels { width: pixels.width as usize, height: pixels.height as usize, data: &pixels.data };
-        let (features, ms) = self.florence.encode_image(view, cancel)?;
-        self.newest = Some(features.clone());
-        Ok((features, ms))
+        Ok(self.florence.encode_image(view, cancel)?)
     }
 
-    /// One more question about `picture`; it is encoded unless it `is_newest`, the last one that was. Where the question is
-    /// that for a `phrase`, what was found of it comes with its scores.
+    /// The vision stage of several pictures, together where the engine can; with the time for all of them in ms.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn encode_all(
+        &mut self,
+        pixels: &[PixelValues],
+        cancel: &CancelToken,
+    ) -> Result<(Vec<ImageFeatures>, f64), AnalysisError> {
+        let view = |pixels| {
+            let PixelValues { width, height, data, .. }: &PixelValues = pixels;
+            Pixels { width: *width as usize, height: *height as usize, data }
+        };
+        let views: Vec<Pixels<'_>> = pixels.iter().map(view).collect();
+        Ok(self.florence.encode_images(&views, cancel)?)
+    }
+
+    /// One more question about `picture`, of which `encoded` is what the vision tower makes; it is encoded where that is not
+    /// there, and kept there. Where the question is that for a `phrase`, what was found of it comes with its scores.
     ///
     /// # Errors
     /// The model's, and cancellation.
@@ -357,19 +447,19 @@ impl Analyst {
         prompt: &Prompt,
         phrase: Option<&WatchedPhrase>,
         picture: &ImageView<'_>,
-        is_newest: bool,
+        encoded: &mut Option<ImageFeatures>,
         cancel: &CancelToken,
     ) -> Result<(Found, Option<FoundPhrase>, TimingMs), AnalysisError> {
         let mut timing = TimingMs::default();
-        let features = match self.newest.clone().filter(|_| is_newest) {
-            Some(features) => features,
+        let features = match encoded {
+            Some(features) => features.clone(),
             None => {
                 let clock = Instant::now();
                 let pixels = self.preprocess(picture)?;
                 timing.preprocess = ms_since(clock);
                 let (features, vision) = self.encode(&pixels, cancel)?;
                 timing.vision = vision;
-                features
+                encoded.insert(features).clone()
             }
         };
         let generated = self.generate(&features, std::slice::from_ref(prompt), cancel)?;

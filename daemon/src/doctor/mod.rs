@@ -39,3 +39,10 @@ pub fn advice(device: Device) -> Vec<String> {
     let missing = diagnosis.findings.iter().filter(|finding| finding.level == Level::Missing);
     missing.map(ToString::to_string).collect()
 }
+
+/// Why `device` comes to what it comes to here, for the log.
+pub fn reason(device: Device) -> String {
+    match Diagnosis::of(&look::look_at_devices(), device).choice {
+        Choice::TensorRt(why) | Choice::Cpu(why) | Choice::Nothing(why) => why,
+    }
+}

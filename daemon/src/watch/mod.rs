@@ -4,6 +4,7 @@ mod alerting;
 mod announcing;
 mod asking;
 mod camera_state;
+mod flight;
 mod model_thread;
 mod progress;
 mod signals;
@@ -17,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use belvedere_models::CancelToken;
+use belvedere_models::{CancelToken, Device};
 use belvedere_pipelines::{PipelineError, Scheduler};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ use crate::broker::{BrokerError, EmbeddedBroker};
 use crate::building::{BuildReporter, LogLines};
 use crate::bundled;
 use crate::config::{Broker, CameraSettings, ModelSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::doctor;
 use crate::mqtt::spool::{self, SpoolError};
 use crate::mqtt::{InboxLimits, Link, LinkOptions, MqttCounters, MqttError, Outbox, Subscription, topics};
 use crate::systemd::Systemd;
@@ -305,6 +307,9 @@ impl Watch {
 async fn load(settings: ModelSettings, loading: Loading) -> Result<Analyst, WatchError> {
     let load = move || {
         let cancel = loading.cancel.clone();
+        if settings.device == Device::Auto {
+            tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
+        }
         let mut analyst = Analyst::load_with(&settings, loading)?;
         analyst.warm_up(&cancel)?;
         Ok(analyst)
