@@ -35,7 +35,10 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+# A tool of the CUDA toolkit that finds what kernels do wrong on a GPU; `make gpu-test` does without where it is not.
+COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
+
+.PHONY: help demo test build lint ptx ptx-check gpu-test gpu-bench quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,7 +46,7 @@ help: ## say what the targets do
 demo: build ## build what is missing, then print results from a test camera until Ctrl-C
 	$(BELVEDERE) demo
 
-test: lint build python ## every test: format, lints, unit tests, and the binary end to end
+test: lint build python ptx-check ## every test: format, lints, unit tests, and the binary end to end
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
@@ -56,6 +59,26 @@ build: packages rust onnxruntime ## the binary, in target/release
 lint: packages rust ## cargo fmt --check, and clippy without a warning
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+ptx: packages ## compile the CUDA kernels again, to kernels/cu/ptx
+	scripts/kernels-ptx.sh make
+
+ptx-check: packages ## the PTX in kernels/cu/ptx is current, and every kernel compiles for every GPU without spilling
+	scripts/kernels-ptx.sh check
+
+gpu-test: rust ## what needs an NVIDIA GPU: every kernel against its reference, and under compute-sanitizer
+	cargo test $(CARGO_FLAGS) -p belvedere-cuda --test gpu -- --ignored --nocapture
+ifneq ($(COMPUTE_SANITIZER),)
+	for tool in memcheck racecheck initcheck synccheck; do \
+	  BELVEDERE_GPU_SEEDS=20 $(COMPUTE_SANITIZER) --tool $$tool --target-processes all --error-exitcode 1 \
+	    cargo test $(CARGO_FLAGS) -p belvedere-cuda --test gpu -- --ignored cases || exit 1; \
+	done
+else
+	@echo "no compute-sanitizer here: the kernels were not run under it"
+endif
+
+gpu-bench: rust ## what the kernels take on an NVIDIA GPU
+	cargo bench $(subst --release,,$(CARGO_FLAGS)) -p belvedere-cuda --bench gpu
 
 quality: build python ## how good the bundled model is: 500 pictures and a minute of film, in a table
 	$(call draw-pictures,500)

@@ -195,6 +195,7 @@ static __device__ __forceinline__ void rows_first(const Frame& frame, u32 tile, 
                 const uint2 span = frame.horizontal.spans[x];
                 const u32 begin = span.x, end = span.x + (frame.horizontal.spans[x + 1].y - span.y);
                 const u32 from = begin > chunk ? begin : chunk, to = end < chunk + THREADS ? end : chunk + THREADS;
+                #pragma unroll 1 // more would need more registers than there are for two blocks on a processor
                 for (u32 quad = from; quad < to; quad++) {
                     const uint4 weights = frame.horizontal.weights[span.y + (quad - begin)];
                     #pragma unroll
@@ -218,16 +219,6 @@ static __device__ __forceinline__ void rows_first(const Frame& frame, u32 tile, 
     }
 }
 
-// Byte i of word j becomes byte j of word i.
-static __device__ __forceinline__ void transpose(const u32* from, u32* to) {
-    #pragma unroll
-    for (u32 i = 0; i < 4; i++) {
-        to[i] = 0;
-        #pragma unroll
-        for (u32 j = 0; j < 4; j++) to[i] |= (from[j] >> (8 * i) & 0xff) << (8 * j);
-    }
-}
-
 // Columns first: 256 quads of source columns, one row of the result. Rare (tall pictures), so that converting a pixel for
 // each sum that it is in is good enough.
 static __device__ __forceinline__ void columns_first(const Frame& frame, u32 tile, u32 target_height) {
@@ -240,23 +231,25 @@ static __device__ __forceinline__ void columns_first(const Frame& frame, u32 til
         sums.clear();
         const uint2 span = frame.vertical.spans[y];
         const u32 after = frame.vertical.spans[y + 1].y;
+        #pragma unroll 1
         for (u32 i = span.y; i < after; i++) {
             const u32 first_row = 4 * (span.x + (i - span.y));
-            u32 rows[3][4];
-            #pragma unroll
-            for (u32 row = 0; row < 4; row++) {
-                u32 rgb[3] = {0, 0, 0};
-                if (first_row + row < frame.height) read_rgb(frame, first_row + row, quad, rgb);
+            u32 columns[3][4] = {}; // words of four rows
+            #pragma unroll 1
+            for (u32 row = 0; row < 4 && first_row + row < frame.height; row++) {
+                u32 rgb[3];
+                read_rgb(frame, first_row + row, quad, rgb);
                 #pragma unroll
-                for (u32 channel = 0; channel < 3; channel++) rows[channel][row] = rgb[channel];
+                for (u32 channel = 0; channel < 3; channel++) {
+                    #pragma unroll
+                    for (u32 i = 0; i < 4; i++) columns[channel][i] |= (rgb[channel] >> (8 * i) & 0xff) << (8 * row);
+                }
             }
             const uint4 weights = frame.vertical.weights[i];
             #pragma unroll
             for (u32 channel = 0; channel < 3; channel++) {
-                u32 columns[4];
-                transpose(rows[channel], columns);
                 #pragma unroll
-                for (u32 column = 0; column < 4; column++) sums.of[column][channel].add(columns[column], weights);
+                for (u32 column = 0; column < 4; column++) sums.of[column][channel].add(columns[channel][column], weights);
             }
         }
         #pragma unroll
@@ -266,19 +259,23 @@ static __device__ __forceinline__ void columns_first(const Frame& frame, u32 til
     }
 }
 
+// The first pass of the frames whose rows come first, and of those whose columns do; each kernel leaves the others alone.
 // Grid: (the most blocks that a frame needs, frames), THREADS threads. frames [frames, FRAME_WORDS].
-extern "C" __global__ void __launch_bounds__(256) preprocess_first(
+extern "C" __global__ void __launch_bounds__(256, 2) preprocess_rows(
     Array<const u64> frames, u32 target_width, u32 target_height
 ) {
     const Frame frame = frame_at(frames, blockIdx.y, target_width, target_height);
-    if (frame.vertical_first) {
-        const u32 tiles = ((frame.width - 1) / 4 + THREADS) / THREADS;
-        if (blockIdx.x < tiles * target_height) columns_first(frame, blockIdx.x, target_height);
-    } else {
-        const u32 quad_rows = (frame.height - 1) / 4 + 1, tiles = (target_width + THREADS - 1) / THREADS;
-        const u32 groups = (quad_rows + FIRST_PASS_QUAD_ROWS - 1) / FIRST_PASS_QUAD_ROWS;
-        if (blockIdx.x < tiles * groups) rows_first(frame, blockIdx.x, target_width);
-    }
+    const u32 quad_rows = (frame.height - 1) / 4 + 1, tiles = (target_width + THREADS - 1) / THREADS;
+    const u32 groups = (quad_rows + FIRST_PASS_QUAD_ROWS - 1) / FIRST_PASS_QUAD_ROWS;
+    if (!frame.vertical_first && blockIdx.x < tiles * groups) rows_first(frame, blockIdx.x, target_width);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2) preprocess_columns(
+    Array<const u64> frames, u32 target_width, u32 target_height
+) {
+    const Frame frame = frame_at(frames, blockIdx.y, target_width, target_height);
+    const u32 tiles = ((frame.width - 1) / 4 + THREADS) / THREADS;
+    if (frame.vertical_first && blockIdx.x < tiles * target_height) columns_first(frame, blockIdx.x, target_height);
 }
 
 // Grid: (ceil(target_width / THREADS), ceil(target_height / SECOND_PASS_ROWS), frames), THREADS threads. levels [3, 256]:
@@ -290,6 +287,10 @@ static __device__ __forceinline__ void second_pass(
 ) {
     __shared__ typename E::Stored values[3 * 256];
     const Frame frame = frame_at(frames, blockIdx.z, target_width, target_height);
+    const Axis axis{
+        frame.vertical_first ? frame.horizontal.spans : frame.vertical.spans,
+        frame.vertical_first ? frame.horizontal.weights : frame.vertical.weights,
+    };
     for (Phase phase; phase.next();) {
         for (u32 i = threadIdx.x; i < 3 * 256; i += THREADS) values[i] = E::of(levels[i]);
     }
@@ -297,7 +298,6 @@ static __device__ __forceinline__ void second_pass(
         const u32 x = blockIdx.x * THREADS + threadIdx.x, first_y = blockIdx.y * SECOND_PASS_ROWS;
         if (x >= target_width) continue;
         for (u32 y = first_y; y < first_y + SECOND_PASS_ROWS && y < target_height; y++) {
-            const Axis& axis = frame.vertical_first ? frame.horizontal : frame.vertical;
             const u32 output = frame.vertical_first ? x : y;
             const uint2 span = axis.spans[output];
             const u32 count = axis.spans[output + 1].y - span.y;

@@ -62,3 +62,11 @@ fn the_sanitizers_find_a_write_beyond_the_end() {
     let error = machine.run(&launch).unwrap_err();
     assert!(error.contains("heap-buffer-overflow"), "{error}");
 }
+
+#[test]
+fn steps_that_are_replayed_ahead_choose_what_steps_one_by_one_choose() {
+    for seed in 0..20 {
+        cases::replayed_steps(&HostDevice::new(), seed).unwrap();
+        cases::replayed_steps(&HostDevice::seeded(seed), seed).unwrap();
+    }
+}

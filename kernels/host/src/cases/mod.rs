@@ -5,6 +5,7 @@
 
 mod beams;
 mod caches;
+mod decode_step;
 mod machine;
 mod next_token;
 mod preprocess;
@@ -12,6 +13,7 @@ mod preprocessor;
 
 pub use beams::{beams, best_tokens};
 pub use caches::caches;
+pub use decode_step::{DecodeStep, DecoderSizes, replayed_steps};
 pub use machine::{Machine, OnDevice};
 pub use next_token::next_token;
 pub use preprocess::preprocess;

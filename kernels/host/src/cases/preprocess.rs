@@ -1,4 +1,4 @@
-//! `preprocess_first` and `preprocess_second`.
+//! `preprocess_rows`, `preprocess_columns` and `preprocess_second`.
 
 use belvedere_kernels::launch::{CacheElement, FrameSource, PictureShape, Preprocess, ResizeTables};
 use belvedere_kernels::{

@@ -11,7 +11,7 @@
 #define __device__
 #define __forceinline__ inline
 #define __shared__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 typedef std::uint8_t u8;
 typedef std::uint16_t u16;

@@ -86,8 +86,8 @@ struct Kernel {
 static const Kernel KERNELS[] = {
     KERNEL(cache_append_f16), KERNEL(cache_append_f32), KERNEL(past_mask_f16),      KERNEL(past_mask_f32),
     KERNEL(next_token_scan),  KERNEL(next_token_choose), KERNEL(best_tokens_scan),   KERNEL(best_tokens_choose),
-    KERNEL(cache_reorder),    KERNEL(beam_advance),      KERNEL(preprocess_first),   KERNEL(preprocess_second_f16),
-    KERNEL(preprocess_second_f32),
+    KERNEL(cache_reorder),    KERNEL(beam_advance),      KERNEL(preprocess_rows),    KERNEL(preprocess_columns),
+    KERNEL(preprocess_second_f16), KERNEL(preprocess_second_f32),
 };
 
 inline const Kernel* kernel_named(const std::string& name) {

@@ -1,4 +1,4 @@
-//! The two kernels of preprocessing.
+//! The kernels of preprocessing.
 
 use super::frames::{FRAME_WORDS, FrameSource};
 use crate::KernelError;
@@ -61,29 +61,33 @@ impl Preprocess<'_> {
         Ok(bytes)
     }
 
-    /// The two launches, in order.
+    /// The launches, in order: the first pass of the frames that begin with their rows, of those that begin with their
+    /// columns, and the second pass of all.
     ///
     /// # Errors
     /// [`KernelError::Slice`] and [`KernelError::Count`] for what does not fit together.
-    pub fn launches(&self) -> Result<[Launch; 2], KernelError> {
-        let first = Arguments("preprocess_first");
-        let second = Arguments(self.element.kernel("preprocess_second_f16", "preprocess_second_f32"));
+    pub fn launches(&self) -> Result<Vec<Launch>, KernelError> {
         let (width, height) = self.target;
-        let sides = [width, height].map(|side| side as usize);
-        let frames = first.count("frames", self.frames.len(), MOST_BLOCKS)?;
+        let frames = Arguments("preprocess").count("frames", self.frames.len(), MOST_BLOCKS)?;
         let table = |arguments: Arguments| {
             arguments.memory("table", self.table, &[self.frames.len(), FRAME_WORDS], 8)
         };
-        let blocks = self.frames.iter().map(|frame| self.first_blocks(frame)).max().unwrap_or(0);
-        let blocks = first.count("blocks", blocks, i32::MAX as u32)?;
-        let first = Launch {
-            kernel: first.0,
-            grid: [blocks, frames, 1],
-            block: [Self::THREADS, 1, 1],
-            arguments: vec![table(first)?, width.into(), height.into()],
-        };
-        let counts = [self.frames.len(), 3, sides[1], sides[0]];
-        let second = Launch {
+        let mut launches = Vec::with_capacity(3);
+        for (kernel, vertical_first) in [("preprocess_rows", false), ("preprocess_columns", true)] {
+            let of_kernel = self.frames.iter().filter(|frame| frame.tables.vertical_first == vertical_first);
+            let Some(blocks) = of_kernel.map(|frame| self.first_blocks(frame)).max() else { continue };
+            let arguments = Arguments(kernel);
+            let blocks = arguments.count("blocks", blocks, i32::MAX as u32)?;
+            launches.push(Launch {
+                kernel,
+                grid: [blocks, frames, 1],
+                block: [Self::THREADS, 1, 1],
+                arguments: vec![table(arguments)?, width.into(), height.into()],
+            });
+        }
+        let second = Arguments(self.element.kernel("preprocess_second_f16", "preprocess_second_f32"));
+        let counts = [self.frames.len(), 3, height as usize, width as usize];
+        launches.push(Launch {
             kernel: second.0,
             grid: [width.div_ceil(Self::THREADS), height.div_ceil(Self::SECOND_PASS_ROWS), frames],
             block: [Self::THREADS, 1, 1],
@@ -94,8 +98,8 @@ impl Preprocess<'_> {
                 width.into(),
                 height.into(),
             ],
-        };
-        Ok([first, second])
+        });
+        Ok(launches)
     }
 
     /// Blocks of the first pass over one picture.

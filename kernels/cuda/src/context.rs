@@ -1,0 +1,165 @@
+//! A GPU's primary context, and everything that is alive in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{CString, c_void};
+use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use belvedere_kernels::device::{DeviceError, DeviceSlice, Launch};
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys;
+
+use crate::CudaError;
+use crate::driver;
+use crate::ptx::{self, Ptx, Signature};
+
+/// The primary context, which TensorRT uses too, with the kernels loaded. It is held until the last thing of it is dropped.
+#[derive(Debug)]
+pub(crate) struct Context {
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+    pub(crate) description: String,
+    kernels: HashMap<&'static str, Kernel>,
+    /// Bytes of everything that is allocated, by address.
+    live: Mutex<BTreeMap<u64, usize>>,
+}
+
+#[derive(Debug)]
+struct Kernel {
+    function: sys::CUfunction,
+    signature: Signature,
+}
+
+// SAFETY: a context and its functions may be used from any thread; each call makes the context current on its own thread first
+// (`bind`), and the driver locks what it shares. Nothing of them is written here after `open`.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Context {
+    pub(crate) fn open(ordinal: usize) -> Result<Context, CudaError> {
+        driver::initialise()?;
+        let fail = |doing: &str| {
+            let doing = format!("{doing} GPU {ordinal}");
+            move |error| CudaError::Driver { doing, reason: driver::reason(error) }
+        };
+        let count = result::device::get_count().map_err(fail("counting before"))?;
+        let count = usize::try_from(count).unwrap_or(0);
+        let number = i32::try_from(ordinal).ok().filter(|_| ordinal < count);
+        let number = number.ok_or(CudaError::NoDevice { ordinal, count })?;
+        let device = result::device::get(number).map_err(fail("looking for"))?;
+        let name = result::device::get_name(device).map_err(fail("asking for the name of"))?;
+        // SAFETY: `device` was returned by the driver.
+        let context = unsafe { result::primary_ctx::retain(device) }.map_err(fail("opening"))?;
+        let (kernels, live) = (HashMap::new(), Mutex::default());
+        let mut context =
+            Context { device, context, description: format!("{name} (GPU {ordinal})"), kernels, live };
+        context.bind().map_err(fail("using"))?;
+        for ptx in &ptx::ALL {
+            let kernels = load(ptx).map_err(|reason| CudaError::Kernels { file: ptx.file, reason })?;
+            context.kernels.extend(kernels);
+        }
+        Ok(context)
+    }
+
+    /// Makes the context current on this thread, as the driver's functions want it.
+    pub(crate) fn bind(&self) -> Result<(), DriverError> {
+        // SAFETY: the context was retained in `open` and is released when `self` is dropped.
+        unsafe { result::ctx::set_current(self.context) }
+    }
+
+    pub(crate) fn error(&self, doing: impl Into<String>, reason: impl Into<String>) -> DeviceError {
+        DeviceError { device: self.description.clone(), doing: doing.into(), reason: reason.into() }
+    }
+
+    /// Runs `call` with the context current.
+    pub(crate) fn run<T>(
+        &self,
+        doing: impl Fn() -> String,
+        call: impl FnOnce() -> Result<T, DriverError>,
+    ) -> Result<T, DeviceError> {
+        self.bind().and_then(|()| call()).map_err(|error| self.error(doing(), driver::reason(error)))
+    }
+
+    /// The function of a launch, which fits it.
+    pub(crate) fn function(&self, launch: &Launch) -> Result<sys::CUfunction, DeviceError> {
+        let kernel = self.kernels.get(launch.kernel);
+        let kernel = kernel.ok_or_else(|| self.error(launch.kernel, "there is no such kernel"))?;
+        kernel.signature.check(launch).map_err(|reason| self.error(launch.kernel, reason))?;
+        Ok(kernel.function)
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeMap<u64, usize>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, slice: DeviceSlice) {
+        self.live().insert(slice.address(), slice.bytes());
+    }
+
+    pub(crate) fn forget(&self, slice: DeviceSlice) {
+        self.live().remove(&slice.address());
+    }
+
+    /// Checks that every slice lies inside one allocation that is alive.
+    pub(crate) fn check(
+        &self,
+        doing: impl Fn() -> String,
+        slices: impl IntoIterator<Item = DeviceSlice>,
+    ) -> Result<(), DeviceError> {
+        let live = self.live();
+        for slice in slices {
+            let inside = live.range(..=slice.address()).next_back().is_some_and(|(address, bytes)| {
+                DeviceSlice::new(*address, *bytes)
+                    .part((slice.address() - address) as usize, slice.bytes())
+                    .is_ok()
+            });
+            if !inside {
+                let reason = format!("{} bytes at {:#x} are not allocated", slice.bytes(), slice.address());
+                return Err(self.error(doing(), reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: `open` retained it once, and everything that was made in it keeps this alive. Modules go with the context.
+        let _ = unsafe { result::primary_ctx::release(self.device) };
+    }
+}
+
+/// The kernels of one source, compiled by the driver for the current context; its words where it does not.
+fn load(ptx: &Ptx) -> Result<Vec<(&'static str, Kernel)>, String> {
+    let text = CString::new(ptx.text).map_err(|error| error.to_string())?;
+    let mut log = [0_u8; 4096];
+    let mut options =
+        [sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER, sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
+    let mut values: [*mut c_void; 2] = [log.as_mut_ptr().cast(), ptr::without_provenance_mut(log.len() - 1)];
+    let mut module = ptr::null_mut();
+    // SAFETY: the text ends with a zero, as an image of PTX must; there are two options with a value each: where the driver may
+    // write words, and how many bytes (one less than there are, so that the last stays zero). All of it outlives the call.
+    let loaded = unsafe {
+        sys::cuModuleLoadDataEx(
+            &raw mut module,
+            text.as_ptr().cast(),
+            2,
+            options.as_mut_ptr(),
+            values.as_mut_ptr(),
+        )
+    };
+    loaded.result().map_err(|error| {
+        let words = log.split(|byte| *byte == 0).next().unwrap_or_default();
+        format!("{} {}", driver::reason(error), String::from_utf8_lossy(words).trim())
+    })?;
+    let mut kernels = Vec::new();
+    for (name, signature) in ptx.signatures() {
+        let c_name = CString::new(name).map_err(|error| error.to_string())?;
+        // SAFETY: the module was loaded above and is never unloaded.
+        let function = unsafe { result::module::get_function(module, c_name) };
+        let function = function.map_err(|error| format!("{name}: {}", driver::reason(error)))?;
+        kernels.push((name, Kernel { function, signature }));
+    }
+    Ok(kernels)
+}

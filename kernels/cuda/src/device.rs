@@ -1,0 +1,212 @@
+//! A GPU as a device.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use belvedere_kernels::device::{Argument, Device, DeviceError, DeviceSlice, Launch, MemoryInfo, Pitched};
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys;
+
+use crate::context::Context;
+use crate::{CudaError, CudaEvent, CudaGraph, CudaMemory, CudaPinned, CudaStream};
+
+/// A GPU with the kernels loaded. A clone is the same GPU.
+///
+/// Memory that is used by queued work is only freed when that is done. Kernels and copies are refused unless all memory among
+/// their arguments is alive; addresses that a kernel reads from memory are the caller's to keep good, as the kernels' own types
+/// say.
+#[derive(Debug, Clone)]
+pub struct CudaDevice {
+    context: Arc<Context>,
+    /// Memory that is used by what is captured now, by stream.
+    captures: Arc<Mutex<HashMap<usize, Vec<DeviceSlice>>>>,
+}
+
+impl CudaDevice {
+    /// GPU number `ordinal` as the driver counts them, from 0.
+    ///
+    /// # Errors
+    /// [`CudaError`]: no driver, an old one, no such GPU, or one that does not take the kernels.
+    pub fn open(ordinal: usize) -> Result<CudaDevice, CudaError> {
+        Ok(CudaDevice { context: Arc::new(Context::open(ordinal)?), captures: Arc::default() })
+    }
+
+    /// Makes the GPU's primary context current on this thread, for a library that is to use it there.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub fn make_current(&self) -> Result<(), DeviceError> {
+        self.context.run(|| "making current".into(), || Ok(()))
+    }
+
+    fn captures(&self) -> MutexGuard<'_, HashMap<usize, Vec<DeviceSlice>>> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks the memory that is to be used on `stream`, and notes it if the stream is captured.
+    fn check(
+        &self,
+        stream: &CudaStream,
+        doing: impl Fn() -> String,
+        slices: &[DeviceSlice],
+    ) -> Result<(), DeviceError> {
+        self.context.check(doing, slices.iter().copied())?;
+        if let Some(memory) = self.captures().get_mut(&(stream.raw as usize)) {
+            memory.extend(slices);
+        }
+        Ok(())
+    }
+}
+
+impl Device for CudaDevice {
+    type Memory = CudaMemory;
+    type Pinned = CudaPinned;
+    type Stream = CudaStream;
+    type Event = CudaEvent;
+    type Graph = CudaGraph;
+
+    fn description(&self) -> String {
+        self.context.description.clone()
+    }
+
+    fn memory_info(&self) -> Result<MemoryInfo, DeviceError> {
+        let (free, total) = self.context.run(|| "asking for memory".into(), result::mem_get_info)?;
+        Ok(MemoryInfo { free, total })
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<CudaMemory, DeviceError> {
+        CudaMemory::zeroed(&self.context, bytes)
+    }
+
+    fn pinned(&self, bytes: usize) -> Result<CudaPinned, DeviceError> {
+        CudaPinned::zeroed(&self.context, bytes)
+    }
+
+    fn stream(&self) -> Result<CudaStream, DeviceError> {
+        CudaStream::new(&self.context)
+    }
+
+    fn launch(&self, stream: &CudaStream, launch: &Launch) -> Result<(), DeviceError> {
+        let doing = || launch.kernel.to_owned();
+        let function = self.context.function(launch)?;
+        self.check(stream, doing, &launch.memory().collect::<Vec<_>>())?;
+        // A word for each argument, of which the driver reads the first 8 or 4 bytes.
+        let word = |argument: &Argument| match *argument {
+            Argument::Memory(slice) => slice.address().to_ne_bytes(),
+            Argument::I32(value) => four(value.to_ne_bytes()),
+            Argument::U32(value) => four(value.to_ne_bytes()),
+            Argument::F32(value) => four(value.to_ne_bytes()),
+        };
+        let mut words: Vec<u64> =
+            launch.arguments.iter().map(|argument| u64::from_ne_bytes(word(argument))).collect();
+        let mut pointers: Vec<*mut c_void> = words.iter_mut().map(|word| (&raw mut *word).cast()).collect();
+        let ([x, y, z], [a, b, c]) = (launch.grid, launch.block);
+        // SAFETY: the function belongs to the context and takes as many arguments of these sizes (`Context::function`), which the
+        // driver copies before it returns. The memory among them is alive (`check`) and freed only after what is queued is done.
+        // The kernels are our own and stay inside what they are given: on the host the same sources run with every access checked.
+        self.context.run(doing, || unsafe {
+            result::launch_kernel(function, (x, y, z), (a, b, c), 0, stream.raw, &mut pointers)
+        })
+    }
+
+    fn copy(&self, stream: &CudaStream, to: DeviceSlice, from: DeviceSlice) -> Result<(), DeviceError> {
+        let doing = || format!("copying {} bytes to {}", from.bytes(), to.bytes());
+        if to.bytes() != from.bytes() {
+            return Err(self.context.error(doing(), "the sizes differ"));
+        }
+        self.check(stream, doing, &[to, from])?;
+        // SAFETY: both ranges are alive, as `check` has found, and freed only after what is queued is done. Addresses say for
+        // themselves of which kind of memory they are.
+        self.context.run(doing, || unsafe {
+            sys::cuMemcpyAsync(to.address(), from.address(), to.bytes(), stream.raw).result()
+        })
+    }
+
+    fn copy_rows(
+        &self,
+        stream: &CudaStream,
+        to: Pitched,
+        from: Pitched,
+        row_bytes: usize,
+        rows: usize,
+    ) -> Result<(), DeviceError> {
+        let doing = || format!("copying {rows} rows of {row_bytes} bytes");
+        for side in [to, from] {
+            let fits = side.holds(row_bytes, rows);
+            fits.map_err(|error| self.context.error(doing(), error.to_string()))?;
+        }
+        self.check(stream, doing, &[to.slice, from.slice])?;
+        // SAFETY: zeros are valid for every field: numbers, and pointers that are not looked at for unified memory.
+        let mut copy: sys::CUDA_MEMCPY2D = unsafe { mem::zeroed() };
+        copy.srcMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED;
+        copy.srcDevice = from.slice.address();
+        copy.srcPitch = from.pitch;
+        copy.dstMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED;
+        copy.dstDevice = to.slice.address();
+        copy.dstPitch = to.pitch;
+        copy.WidthInBytes = row_bytes;
+        copy.Height = rows;
+        // SAFETY: all rows lie inside the slices (`holds`), which are alive (`check`) and freed only after what is queued is done.
+        self.context.run(doing, || unsafe { sys::cuMemcpy2DAsync_v2(&raw const copy, stream.raw).result() })
+    }
+
+    fn record(&self, stream: &CudaStream) -> Result<CudaEvent, DeviceError> {
+        CudaEvent::recorded(stream)
+    }
+
+    fn stream_wait(&self, stream: &CudaStream, event: &CudaEvent) -> Result<(), DeviceError> {
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: both are alive.
+        self.context.run(
+            || "letting a stream wait".into(),
+            || unsafe { result::stream::wait_event(stream.raw, event.raw, flags) },
+        )
+    }
+
+    fn is_past(&self, event: &CudaEvent) -> Result<bool, DeviceError> {
+        // SAFETY: the event is alive.
+        self.context.run(
+            || "asking for an event".into(),
+            || match unsafe { result::event::query(event.raw) } {
+                Ok(()) => Ok(true),
+                Err(DriverError(sys::CUresult::CUDA_ERROR_NOT_READY)) => Ok(false),
+                Err(error) => Err(error),
+            },
+        )
+    }
+
+    fn wait(&self, event: &CudaEvent) -> Result<(), DeviceError> {
+        // SAFETY: the event is alive.
+        self.context
+            .run(|| "waiting for an event".into(), || unsafe { result::event::synchronize(event.raw) })
+    }
+
+    fn begin_capture(&self, stream: &CudaStream) -> Result<(), DeviceError> {
+        // Other threads may allocate meanwhile without spoiling it.
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        let begin = || {
+            // SAFETY: the stream is alive.
+            unsafe { result::stream::begin_capture(stream.raw, mode) }
+        };
+        self.context.run(|| "beginning a capture".into(), begin)?;
+        self.captures().insert(stream.raw as usize, Vec::new());
+        Ok(())
+    }
+
+    fn end_capture(&self, stream: &CudaStream) -> Result<CudaGraph, DeviceError> {
+        let memory = self.captures().remove(&(stream.raw as usize));
+        CudaGraph::captured(stream, memory.unwrap_or_default())
+    }
+
+    fn replay(&self, stream: &CudaStream, graph: &CudaGraph) -> Result<(), DeviceError> {
+        graph.launch(stream)
+    }
+}
+
+/// The first half of a word.
+fn four(bytes: [u8; 4]) -> [u8; 8] {
+    let [a, b, c, d] = bytes;
+    [a, b, c, d, 0, 0, 0, 0]
+}

@@ -1,0 +1,74 @@
+//! Orders of work, and points in them.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use belvedere_kernels::device::DeviceError;
+use cudarc::driver::{result, sys};
+
+use crate::context::Context;
+
+/// An order of work that waits for no other.
+#[derive(Debug)]
+pub struct CudaStream {
+    pub(crate) context: Arc<Context>,
+    pub(crate) raw: sys::CUstream,
+}
+
+// SAFETY: a stream may be used from any thread; the driver locks it.
+unsafe impl Send for CudaStream {}
+// SAFETY: as above.
+unsafe impl Sync for CudaStream {}
+
+impl CudaStream {
+    pub(crate) fn new(context: &Arc<Context>) -> Result<CudaStream, DeviceError> {
+        let kind = result::stream::StreamKind::NonBlocking;
+        let raw = context.run(|| "making a stream".into(), || result::stream::create(kind))?;
+        Ok(CudaStream { context: context.clone(), raw })
+    }
+
+    /// The stream as CUDA's runtime knows it, a `cudaStream_t` of the device's primary context, for a library that is to append
+    /// work to it. Good as long as `self`.
+    pub fn handle(&self) -> *mut c_void {
+        self.raw.cast()
+    }
+}
+
+impl Drop for CudaStream {
+    fn drop(&mut self) {
+        // SAFETY: made in `new` and destroyed once. What is queued is still done.
+        let _ = self.context.bind().and_then(|()| unsafe { result::stream::destroy(self.raw) });
+    }
+}
+
+/// A point in a stream.
+#[derive(Debug)]
+pub struct CudaEvent {
+    pub(crate) context: Arc<Context>,
+    pub(crate) raw: sys::CUevent,
+}
+
+// SAFETY: an event may be used from any thread; the driver locks it.
+unsafe impl Send for CudaEvent {}
+// SAFETY: as above.
+unsafe impl Sync for CudaEvent {}
+
+impl CudaEvent {
+    pub(crate) fn recorded(stream: &CudaStream) -> Result<CudaEvent, DeviceError> {
+        let doing = || "recording an event".to_owned();
+        // Without a clock: nobody asks, and it is quicker.
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
+        let raw = stream.context.run(doing, || result::event::create(flags))?;
+        let event = CudaEvent { context: stream.context.clone(), raw };
+        // SAFETY: both are alive.
+        stream.context.run(doing, || unsafe { result::event::record(event.raw, stream.raw) })?;
+        Ok(event)
+    }
+}
+
+impl Drop for CudaEvent {
+    fn drop(&mut self) {
+        // SAFETY: made in `recorded` and destroyed once; the driver keeps what streams still wait for.
+        let _ = self.context.bind().and_then(|()| unsafe { result::event::destroy(self.raw) });
+    }
+}
