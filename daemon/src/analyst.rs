@@ -55,7 +55,7 @@ impl AnalysisError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             AnalysisError::Unavailable { .. } => true,
-            AnalysisError::Model(error) => is_unavailable(error),
+            AnalysisError::Model(error) => error.is_unavailable(),
             _ => false,
         }
     }
@@ -64,15 +64,6 @@ impl AnalysisError {
     pub fn is_cancelled(&self) -> bool {
         matches!(self, AnalysisError::Model(ModelError::Cancelled))
     }
-}
-
-fn is_unavailable(error: &ModelError) -> bool {
-    matches!(
-        error,
-        ModelError::RuntimeMissing { .. }
-            | ModelError::RuntimeUnusable { .. }
-            | ModelError::Request { what: "device", .. }
-    )
 }
 
 /// What was found in one picture, prompt by prompt.
@@ -175,7 +166,7 @@ impl Analyst {
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
         let florence =
-            Florence::load(&checkpoint, &options).map_err(|error| match is_unavailable(&error) {
+            Florence::load(&checkpoint, &options).map_err(|error| match error.is_unavailable() {
                 true => AnalysisError::Unavailable { error, advice: doctor::advice(settings.device) },
                 false => error.into(),
             })?;

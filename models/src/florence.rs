@@ -231,7 +231,8 @@ impl Florence {
         self.engine.keep(features, prompt, cancel)
     }
 
-    /// How probable the model holds given answers, in one pass of the decoder: `answers[i]` to `prompts[i]`. Answers are
+    /// How probable the model holds given answers: `answers[i]` to `prompts[i]`. It takes one pass of the decoder, or as
+    /// many steps as the longest answer has tokens where sequences join a running batch. Answers are
     /// whole sequences, as in [`Generation::token_ids`]; entry t of a result is the log-probability of token t + 1,
     /// unlike [`Generation::log_probs`] without any bans.
     ///
@@ -255,8 +256,8 @@ impl Florence {
         log_probs_of(batch.force(answers, 1)?, answers, self.decoder.vocabulary, precision)
     }
 
-    /// How probable the model holds given answers about one picture, in one pass of the encoder and one of the decoder:
-    /// `answers_each` answers to each prompt, those to the first prompt first. See [`score_kept`](Self::score_kept).
+    /// How probable the model holds given answers about one picture, whose prompts are encoded together: `answers_each`
+    /// answers to each prompt, those to the first prompt first. See [`score_kept`](Self::score_kept).
     ///
     /// # Errors
     /// As for [`generate`](Self::generate), and an answer that is too long.

@@ -110,8 +110,12 @@ pub struct Gpu {
     pub name: String,
     /// Major and minor.
     pub compute_capability: (u32, u32),
-    /// Its memory; a Jetson's is the computer's.
+    /// Its memory.
     pub memory_bytes: u64,
+    /// What of it is free; absent where the GPU cannot be opened.
+    pub free_bytes: Option<u64>,
+    /// Whether that is the computer's memory, as on a Jetson.
+    pub is_memory_shared: bool,
 }
 
 /// TensorRT.

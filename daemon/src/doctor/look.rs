@@ -5,10 +5,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use belvedere_models::engine::ort::RuntimeLibrary;
-use belvedere_models::machine;
+use belvedere_models::machine::{self, DeviceFacts};
 
 use super::system::System;
-use super::{CodecDecoders, EngineFile, Engines, Facts, Found, Gpus, OnnxRuntime, TensorRt, TensorRtLibrary};
+use super::{
+    CodecDecoders, EngineFile, Engines, Facts, Found, Gpu, Gpus, OnnxRuntime, TensorRt, TensorRtLibrary,
+};
 use crate::cache;
 
 /// Loading a library and asking a driver take seconds at most.
@@ -76,7 +78,20 @@ impl<T: Send + 'static> Look<T> {
 }
 
 fn gpus() -> Found<Gpus> {
-    Found::missing("this program does not look for GPUs yet")
+    Found::from(machine::cuda_devices().map(|devices| {
+        let cuda = devices.first().map(|device| device.driver_cuda).unwrap_or_default();
+        Gpus { cuda: format!("{}.{}", cuda.0, cuda.1), devices: devices.into_iter().map(gpu).collect() }
+    }))
+}
+
+fn gpu(device: DeviceFacts) -> Gpu {
+    Gpu {
+        name: device.name,
+        compute_capability: device.compute_capability,
+        memory_bytes: device.total_bytes as u64,
+        free_bytes: device.free_bytes.map(|bytes| bytes as u64),
+        is_memory_shared: device.integrated,
+    }
 }
 
 fn built_for() -> Vec<String> {

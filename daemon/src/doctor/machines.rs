@@ -35,7 +35,13 @@ fn plain() -> Facts {
 }
 
 fn gpus(name: &str, compute_capability: (u32, u32)) -> Found<Gpus> {
-    let devices = vec![Gpu { name: name.to_owned(), compute_capability, memory_bytes: 8 << 30 }];
+    let devices = vec![Gpu {
+        name: name.to_owned(),
+        compute_capability,
+        memory_bytes: 8 << 30,
+        free_bytes: Some(5 << 30),
+        is_memory_shared: false,
+    }];
     Found::Here(Gpus { cuda: "12.6".to_owned(), devices })
 }
 

@@ -72,7 +72,10 @@ impl Report {
             Found::Here(gpus) => {
                 for gpu in &gpus.devices {
                     let (major, minor) = gpu.compute_capability;
-                    let memory = gb(gpu.memory_bytes);
+                    let shared = if gpu.is_memory_shared { " shared with the processor" } else { "" };
+                    let free =
+                        gpu.free_bytes.map(|bytes| format!(", {} free", gb(bytes))).unwrap_or_default();
+                    let memory = format!("{} memory{shared}{free}", gb(gpu.memory_bytes));
                     rows.push(("GPU", format!("{}, compute capability {major}.{minor}, {memory}", gpu.name)));
                 }
                 rows.push(("CUDA", format!("up to {}", gpus.cuda)));

@@ -6,6 +6,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_order;
+mod goldens;
+mod half;
 mod joining;
+mod logits;
+mod memory;
 mod models;
 mod ort_networks;
+mod trouble;

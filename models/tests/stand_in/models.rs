@@ -41,6 +41,17 @@ impl Model {
         Model { config, weights: Box::new(weights), size }
     }
 
+    /// A shape of `goldens.json`.
+    pub(crate) fn of_goldens(shape: &serde_json::Value) -> Model {
+        let json = shape["config"].to_string();
+        let (config, _) = FlorenceConfig::from_json(&json, Path::new("goldens.json")).unwrap();
+        let side = |i: usize| shape["image_size"][i].as_u64().unwrap() as u32;
+        let size = (side(0), side(1));
+        let salt = shape["salt"].as_u64().unwrap();
+        let weights = SyntheticModel { salt, ..SyntheticModel::new(config.clone(), size) };
+        Model { config, weights: Box::new(weights), size }
+    }
+
     pub(crate) fn image_tokens(&self) -> usize {
         self.config.image_tokens(self.size.0, self.size.1).unwrap()
     }
@@ -97,7 +108,45 @@ impl Model {
 
     /// The pictures of `testdata`, prepared.
     pub(crate) fn pictures(&self) -> Vec<Vec<f32>> {
-        ["street", "tower", "banner"].map(|name| pixels(name, self.size)).to_vec()
+        ["street", "tower", "banner"].map(|name| self.picture(name)).to_vec()
+    }
+
+    /// A picture of `testdata`, prepared.
+    pub(crate) fn picture(&self, name: &str) -> Vec<f32> {
+        let path = testdata().join("pictures").join(name).with_extension("png");
+        let file = std::fs::File::open(path).unwrap();
+        let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+        let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut bytes).unwrap();
+        self.prepared(info.width, info.height, &bytes)
+    }
+
+    /// Made-up scenes, prepared: things of one colour each on a ground by chance.
+    pub(crate) fn scenes(&self, count: u64) -> Vec<Vec<f32>> {
+        let (width, height) = (320, 240);
+        let scene = |seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let ground = random.u8(60..180);
+            let mut bytes: Vec<u8> =
+                (0..width * height * 3).map(|_| ground.saturating_add(random.u8(..20))).collect();
+            for _ in 0..random.usize(1..=4) {
+                let colour = [random.u8(..), random.u8(..), random.u8(..)];
+                let (w, h) = (random.usize(20..120), random.usize(20..90));
+                let (left, top) = (random.usize(..width - w), random.usize(..height - h));
+                for (y, x) in (top..top + h).flat_map(|y| (left..left + w).map(move |x| (y, x))) {
+                    bytes[3 * (y * width + x)..][..3].copy_from_slice(&colour);
+                }
+            }
+            self.prepared(width as u32, height as u32, &bytes)
+        };
+        (0..count).map(scene).collect()
+    }
+
+    fn prepared(&self, width: u32, height: u32, rgb: &[u8]) -> Vec<f32> {
+        let plane = Plane { bytes: rgb, stride: 3 * width as usize };
+        let view = ImageView::rgb8(width, height, plane).unwrap();
+        let mut plan = PreprocessPlan::new(PreprocessSpec::imagenet(self.size.0, self.size.1)).unwrap();
+        plan.run(&view).unwrap().data
     }
 
     pub(crate) fn pixels<'p>(&self, data: &'p [f32]) -> Pixels<'p> {
@@ -107,16 +156,4 @@ impl Model {
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
-}
-
-fn pixels(picture: &str, (width, height): (u32, u32)) -> Vec<f32> {
-    let path = testdata().join("pictures").join(picture).with_extension("png");
-    let file = std::fs::File::open(path).unwrap();
-    let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
-    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut bytes).unwrap();
-    let view =
-        ImageView::rgb8(info.width, info.height, Plane { bytes: &bytes, stride: info.line_size }).unwrap();
-    let mut plan = PreprocessPlan::new(PreprocessSpec::imagenet(width, height)).unwrap();
-    plan.run(&view).unwrap().data
 }

@@ -197,7 +197,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         self.batch.begin(&self.workspace, rows, source, &plan, begun)
     }
 
-    fn mark_copied(&mut self) -> Result<(), ModelError> {
+    pub(super) fn mark_copied(&mut self) -> Result<(), ModelError> {
         let workspace = &self.workspace;
         let copied = workspace.device.record(&workspace.decode).map_err(failed("admitting"))?;
         self.admission.copied = Some(copied);

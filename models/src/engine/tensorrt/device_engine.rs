@@ -7,23 +7,22 @@ use belvedere_kernels::device::{Device, DeviceSlice, Memory, PinnedMemory};
 
 use super::admission::Admission;
 use super::cross_source::{CrossPlace, CrossSource};
-use super::memory_plan::{HEADROOM_BYTES, MemoryPlan, ScratchBytes};
-use super::open::{scratch_bytes, smallest};
+use super::device_batch::DeviceBatch;
+use super::fitting::fitting;
+use super::memory_plan::MemoryPlan;
+use super::open::smallest;
 use super::picture_encoder::{PictureEncoder, to_f32};
 use super::pool::{Lease, Pool};
 use super::prompt_encoder::{PromptEncoder, PromptItem};
 use super::running_batch::RunningBatch;
-use super::sequence::{RowPlan, Stopwatch};
-use super::step_kernels::fill_tables;
-use super::waiting::{Waiting, WaitingSource};
+use super::step_kernels::{BLOCK_ROWS, fill_tables};
 use super::workspace::{Workspace, failed, failure};
 use super::{ModelShape, Networks, Profiles};
 use crate::ModelError;
 use crate::checkpoint::FlorenceConfig;
-use crate::decode::{BeamSearch, DecoderConfig, Opening};
+use crate::decode::DecoderConfig;
 use crate::engine::{
-    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, How, ImageFeatures, InFlight, KeptPrompt, Pixels,
-    Source, Ticket,
+    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, ImageFeatures, InFlight, KeptPrompt, Pixels, Ticket,
 };
 use crate::graph::Element;
 
@@ -38,7 +37,7 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) workspace: Workspace<D>,
     pub(super) networks: N,
     plan: MemoryPlan,
-    decoder: DecoderConfig,
+    pub(super) decoder: DecoderConfig,
     pictures: PictureEncoder<D, N::Network>,
     pub(super) prompts: PromptEncoder<D, N::Network>,
     pub(super) features: Pool<D>,
@@ -46,11 +45,11 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) kept: BTreeMap<usize, Pool<D>>,
     pub(super) batch: RunningBatch<D, N>,
     pub(super) admission: Admission<D::Event>,
-    next_ticket: Ticket,
+    pub(super) next_ticket: Ticket,
     /// Sequences that ended while something else was waited for.
-    ended: Vec<Ended>,
+    pub(super) ended: Vec<Ended>,
     /// Why nothing can be decoded any more.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
 }
 
 /// Features on the device.
@@ -81,6 +80,10 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         let longest = profiles.buckets.last().map_or(0, |bucket| shape.bucket_source(bucket));
         if profiles.image_tokens != shape.image_tokens || longest > shape.positions {
             let reason = format!("{profiles:?} for {shape:?}");
+            return Err(ModelError::Request { what: "profiles", reason });
+        }
+        if let Some(odd) = profiles.rows.iter().find(|rows| **rows > BLOCK_ROWS && **rows % BLOCK_ROWS != 0) {
+            let reason = format!("{odd} rows are more than {BLOCK_ROWS} and no multiple of it");
             return Err(ModelError::Request { what: "profiles", reason });
         }
         let (profiles, plan) = fitting(&device, &networks, &shape, profiles)?;
@@ -130,7 +133,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// The same; after an error nothing can be decoded any more.
-    fn go_on(&mut self) -> Result<(), ModelError> {
+    pub(super) fn go_on(&mut self) -> Result<(), ModelError> {
         self.check()?;
         self.pump().inspect_err(|error| {
             self.broken = Some(error.to_string());
@@ -139,7 +142,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         })
     }
 
-    fn check(&self) -> Result<(), ModelError> {
+    pub(super) fn check(&self) -> Result<(), ModelError> {
         match &self.broken {
             Some(reason) => Err(failure("decoding, after an earlier failure", reason)),
             None => Ok(()),
@@ -159,7 +162,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// Features that this engine made.
-    fn own_features(&self, features: &ImageFeatures) -> Result<Arc<Lease>, ModelError> {
+    pub(super) fn own_features(&self, features: &ImageFeatures) -> Result<Arc<Lease>, ModelError> {
         let lease = features.storage::<DeviceFeatures>().map(|DeviceFeatures(lease)| lease);
         match lease.filter(|lease| self.features.slice(lease).is_some()) {
             Some(lease) => Ok(Arc::clone(lease)),
@@ -167,11 +170,23 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         }
     }
 
+    /// A prompt that this engine keeps: its memory, and the tokens that it is padded to.
+    pub(super) fn own_kept(&self, kept: &KeptPrompt) -> Result<(Arc<Lease>, usize), ModelError> {
+        let kept = kept.storage::<DeviceKept>();
+        let is_own = |kept: &&DeviceKept| {
+            self.kept.get(&kept.prompt).is_some_and(|pool| pool.slice(&kept.memory).is_some())
+        };
+        match kept.filter(is_own) {
+            Some(DeviceKept { memory, prompt }) => Ok((Arc::clone(memory), *prompt)),
+            None => Err(other_engine("kept prompts")),
+        }
+    }
+
     pub(super) fn features_slice(&self, lease: &Lease) -> Result<DeviceSlice, ModelError> {
         self.features.slice(lease).ok_or_else(|| other_engine("image features"))
     }
 
-    fn check_prompt(&self, prompt: &[u32]) -> Result<(), ModelError> {
+    pub(super) fn check_prompt(&self, prompt: &[u32]) -> Result<(), ModelError> {
         let refuse = |reason| Err(ModelError::Request { what: "prompt", reason });
         let longest = self.workspace.profiles.buckets.last().map_or(0, |bucket| bucket.prompt);
         if prompt.is_empty() {
@@ -184,7 +199,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         self.check_tokens("prompt", prompt)
     }
 
-    fn check_tokens(&self, what: &'static str, tokens: &[u32]) -> Result<(), ModelError> {
+    pub(super) fn check_tokens(&self, what: &'static str, tokens: &[u32]) -> Result<(), ModelError> {
         let columns = self.workspace.shape.columns;
         match tokens.iter().find(|id| **id as usize >= columns) {
             Some(id) => {
@@ -196,43 +211,6 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 }
 
-/// The profiles for as many sequences as there is memory for, and the plan for them.
-fn fitting<D: Device, N: Networks<D>>(
-    device: &D,
-    networks: &N,
-    shape: &ModelShape,
-    profiles: &Profiles,
-) -> Result<(Profiles, MemoryPlan), ModelError> {
-    let doing = "planning memory";
-    let memory = device.memory_info().map_err(failed(doing))?;
-    let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
-    let mut smallest_plan = None;
-    for rows in profiles.rows.iter().rev() {
-        let fewer = profiles.up_to(*rows);
-        let scratch: ScratchBytes = scratch_bytes(networks, &fewer)?;
-        let plan = MemoryPlan::new(shape, &fewer, scratch);
-        if plan.total_bytes().saturating_add(HEADROOM_BYTES) <= memory.free {
-            if let Some(too_large) = smallest_plan {
-                tracing::warn!(
-                    free_mib = mib(memory.free),
-                    rows,
-                    "too little device memory for more sequences at once: {too_large}"
-                );
-            }
-            return Ok((fewer, plan));
-        }
-        smallest_plan = Some(plan);
-    }
-    let needed = smallest_plan.map(|plan| plan.to_string()).unwrap_or_default();
-    let reason = format!(
-        "{needed}, and {:.0} MiB beside it; {:.1} MiB of {:.1} MiB are free",
-        mib(HEADROOM_BYTES),
-        mib(memory.free),
-        mib(memory.total)
-    );
-    Err(failure(doing, reason))
-}
-
 fn precision(element: Element) -> &'static str {
     match element {
         Element::F16 => "fast",
@@ -240,7 +218,7 @@ fn precision(element: Element) -> &'static str {
     }
 }
 
-fn other_engine(what: &'static str) -> ModelError {
+pub(super) fn other_engine(what: &'static str) -> ModelError {
     ModelError::Request { what, reason: "made by another engine".to_owned() }
 }
 
@@ -326,12 +304,21 @@ where
 
     fn start<'e>(
         &'e mut self,
-        _: &ImageFeatures,
-        _: &[&[u32]],
-        _: BatchLimits,
-        _: &CancelToken,
+        features: &ImageFeatures,
+        prompts: &[&[u32]],
+        limits: BatchLimits,
+        cancel: &CancelToken,
     ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
-        Err(only_in_flight())
+        cancel.check()?;
+        self.check()?;
+        prompts.iter().try_for_each(|prompt| self.check_prompt(prompt))?;
+        let lease = self.own_features(features)?;
+        let features = self.features_slice(&lease)?;
+        let items: Vec<PromptItem<'_>> =
+            prompts.iter().map(|prompt| PromptItem { features, prompt }).collect();
+        let mut batch = DeviceBatch::new(self, items.len(), limits)?;
+        batch.encode(&items)?;
+        Ok(Box::new(batch))
     }
 
     fn keep(
@@ -362,102 +349,21 @@ where
 
     fn resume<'e>(
         &'e mut self,
-        _: &[&KeptPrompt],
-        _: BatchLimits,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
     ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
-        Err(only_in_flight())
-    }
-}
-
-fn only_in_flight() -> ModelError {
-    failure("decode", "sequences of this engine join a running batch")
-}
-
-impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
-    fn slots(&self) -> usize {
-        self.batch.slots.len()
-    }
-
-    fn join(&mut self, source: Source<'_>, how: How<'_>) -> Result<Ticket, ModelError> {
         self.check()?;
-        let clock = Stopwatch::start();
-        let source = match source {
-            Source::Prompt { features, prompt } => {
-                self.check_prompt(prompt)?;
-                WaitingSource::Prompt { features: self.own_features(features)?, prompt: prompt.into() }
-            }
-            Source::Kept(kept) => {
-                let DeviceKept { memory, prompt } =
-                    kept.storage().ok_or_else(|| other_engine("kept prompts"))?;
-                let is_own = self.kept.get(prompt).is_some_and(|pool| pool.slice(memory).is_some());
-                if !is_own {
-                    return Err(other_engine("kept prompts"));
-                }
-                WaitingSource::Kept { memory: Arc::clone(memory), prompt: *prompt }
-            }
-        };
-        let ticket = self.next_ticket;
-        let (plan, search) = match how {
-            How::Generate(options) => {
-                let opening = Opening::new(&self.decoder, options)?;
-                if options.beams > self.slots() {
-                    let reason = format!(
-                        "{} beams take as many rows, and there is memory for {}",
-                        options.beams,
-                        self.slots()
-                    );
-                    return Err(ModelError::Request { what: "beams", reason });
-                }
-                if let Some(complete) = opening.complete() {
-                    self.ended.push(Ended { ticket, result: Ok(complete) });
-                    self.next_ticket = ticket.next();
-                    return Ok(ticket);
-                }
-                let plan = RowPlan::generate(&opening);
-                let Opening { processors, prefix } = opening;
-                let search = (options.beams > 1).then(|| BeamSearch::new(options, processors, &prefix));
-                (plan, search.map(|search| (search, options.beams)))
-            }
-            How::Follow(tokens) => {
-                let most = self.workspace.shape.history();
-                if !(1..=most).contains(&tokens.len()) {
-                    let reason = format!("{} tokens, 1 to {most} can be judged", tokens.len());
-                    return Err(ModelError::Request { what: "answer", reason });
-                }
-                self.check_tokens("answer", tokens)?;
-                (RowPlan::follow(tokens), None)
-            }
-        };
-        self.next_ticket = ticket.next();
-        if plan.max_length() < 2 {
-            let generation = crate::decode::Generation {
-                token_ids: plan.prefix,
-                log_probs: Vec::new(),
-                timing: clock.stop(),
-            };
-            self.ended.push(Ended { ticket, result: Ok(generation) });
-            return Ok(ticket);
+        let sources = prompts.iter().map(|kept| {
+            let (memory, prompt) = self.own_kept(kept)?;
+            let slice = self.kept.get(&prompt).and_then(|pool| pool.slice(&memory));
+            let place = CrossPlace::Kept(slice.ok_or_else(|| other_engine("kept prompts"))?);
+            Ok(CrossSource { prompt, place })
+        });
+        let sources: Vec<CrossSource> = sources.collect::<Result<_, ModelError>>()?;
+        let mut batch = DeviceBatch::new(self, sources.len(), limits)?;
+        for (item, source) in sources.iter().enumerate() {
+            batch.attend(item, source)?;
         }
-        self.admission.waiting.push_back(Waiting { ticket, clock, source, plan, search });
-        Ok(ticket)
-    }
-
-    fn turn(&mut self) -> Result<Vec<Ended>, ModelError> {
-        self.check()?;
-        if self.ended.is_empty() {
-            self.go_on()?;
-        }
-        Ok(std::mem::take(&mut self.ended))
-    }
-
-    fn leave(&mut self, ticket: Ticket) {
-        self.ended.retain(|ended| ended.ticket != ticket);
-        let freed = self.admission.leave(ticket);
-        self.batch.free(&freed);
-        if self.broken.is_none()
-            && let Err(error) = self.batch.leave(&self.workspace, ticket)
-        {
-            self.broken = Some(error.to_string());
-        }
+        Ok(Box::new(batch))
     }
 }

@@ -213,7 +213,9 @@ impl fmt::Display for MemoryPlan {
         let mut groups: Vec<(&str, usize)> = groups.into_iter().collect();
         groups.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
-        write!(f, "{:.1} MiB of device memory for {} sequences at once", mib(self.total_bytes()), self.rows)?;
+        let plural = if self.rows == 1 { "" } else { "s" };
+        let total = mib(self.total_bytes());
+        write!(f, "{total:.1} MiB of device memory for {} sequence{plural} at once", self.rows)?;
         for (place, (group, bytes)) in groups.into_iter().enumerate() {
             write!(f, "{}{group} {:.1}", if place == 0 { ": " } else { ", " }, mib(bytes))?;
         }

@@ -4,22 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use belvedere_kernels::device::{Device, Memory, PinnedMemory};
 
+use super::Networks;
 use super::beam_group::BeamGroup;
-use super::bucket_move::move_rows;
 use super::cross_source::CrossSource;
-use super::memory_plan::Purpose;
 use super::open::smallest;
-use super::row_state::{begin, mask_reset, staging_room};
-use super::sequence::{Observed, RowPlan, Sequence, Stopwatch};
+use super::row_state::{begin, staging_room};
+use super::sequence::{RowPlan, Sequence, Stopwatch};
 use super::staging::Staging;
 use super::step_kernels::{BLOCK_ROWS, StepKind, open_step};
 use super::step_ring::StepRing;
 use super::step_variant::StepVariant;
 use super::workspace::{Workspace, failed, failure};
-use super::{Bucket, Networks};
 use crate::ModelError;
 use crate::decode::DecoderConfig;
-use crate::engine::{Ended, Ticket};
+use crate::engine::Ticket;
 
 /// Rows of the batch, each free, taken or decoding. Slots never move: a sequence stays in its row until it ends, and the
 /// step is as wide as the highest row that lives.
@@ -27,17 +25,17 @@ pub(super) struct RunningBatch<D: Device, N: Networks<D>> {
     pub(super) slots: Vec<Slot>,
     pub(super) groups: BTreeMap<Ticket, BeamGroup>,
     /// Of all rows; moves up with the one that needs most, down when nothing lives.
-    bucket: usize,
+    pub(super) bucket: usize,
     /// Steps in the stream whose results have not been read, the oldest first.
-    enqueued: VecDeque<Enqueued<D::Event>>,
+    pub(super) enqueued: VecDeque<Enqueued<D::Event>>,
     /// Steps that were ever put into the stream: the device counts the same.
     steps: u64,
     variants: BTreeMap<StepKey, StepVariant<D, N::Network>>,
-    ring: StepRing<D>,
+    pub(super) ring: StepRing<D>,
     /// Candidates of beam searches, for the host.
     pub(super) best: D::Pinned,
     /// Holds the number 1 for ever.
-    one: D::Pinned,
+    pub(super) one: D::Pinned,
     pub(super) staging: Vec<Staging<D>>,
     /// For what concerns all rows.
     pub(super) shared_staging: Staging<D>,
@@ -56,16 +54,23 @@ pub(super) enum Slot {
     Row(Sequence),
     /// One beam of a search.
     Beam(Ticket),
+    /// Moved by the host.
+    Held,
 }
 
 impl Slot {
     /// Whose the row is while steps are made for it.
-    fn ticket(&self) -> Option<Ticket> {
+    pub(super) fn ticket(&self) -> Option<Ticket> {
         match self {
-            Slot::Free | Slot::Reserved => None,
+            Slot::Free | Slot::Reserved | Slot::Held => None,
             Slot::Row(sequence) => Some(sequence.ticket),
             Slot::Beam(ticket) => Some(*ticket),
         }
+    }
+
+    /// Whether there is something in the row's caches.
+    pub(super) fn lives(&self) -> bool {
+        !matches!(self, Slot::Free | Slot::Reserved)
     }
 }
 
@@ -79,11 +84,11 @@ struct StepKey {
 /// A step in the stream and what it meant when it was put there: by the time its result is read, a row may belong to
 /// another sequence, whose result it is not.
 pub(super) struct Enqueued<E> {
-    step: u64,
+    pub(super) step: u64,
     pub(super) rows: usize,
     pub(super) kind: StepKind,
     pub(super) tickets: Vec<Option<Ticket>>,
-    event: E,
+    pub(super) event: E,
 }
 
 impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
@@ -135,7 +140,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
 
     /// Whether any row is being decoded.
     pub(super) fn is_live(&self) -> bool {
-        self.slots.iter().any(|slot| slot.ticket().is_some())
+        self.slots.iter().any(Slot::lives)
     }
 
     /// The `count` lowest free rows of one block, now taken; `None` where there are fewer.
@@ -152,7 +157,16 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         Some(rows)
     }
 
-    /// Gives a reserved row back.
+    /// The same, for the host to move itself.
+    pub(super) fn hold(&mut self, count: usize) -> Option<Vec<usize>> {
+        let rows = self.reserve(count)?;
+        for row in &rows {
+            self.slots[*row] = Slot::Held;
+        }
+        Some(rows)
+    }
+
+    /// Gives rows back.
     pub(super) fn free(&mut self, rows: &[usize]) {
         for row in rows {
             if let Some(slot) = self.slots.get_mut(*row) {
@@ -171,15 +185,14 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         plan: &RowPlan,
         begun: Begun,
     ) -> Result<(), ModelError> {
-        self.make_room(workspace, source.prompt)?;
+        self.make_room(workspace, source.prompt, 0)?;
         let bucket = self.bucket(workspace)?;
         for row in rows {
             source.copy_to_row(workspace, &bucket, *row)?;
             let staging = self.staging.get_mut(*row).ok_or_else(|| failure("joining", "no such row"))?;
             begin(workspace, staging, *row, plan)?;
         }
-        let reset = mask_reset(workspace, bucket.capacity, self.slots.len())?;
-        workspace.device.launch(&workspace.decode, &reset).map_err(failed("past_mask"))?;
+        self.reset_masks(workspace)?;
         match begun {
             Begun::Row(ticket, clock) => {
                 if let Some(slot) = rows.first().and_then(|row| self.slots.get_mut(*row)) {
@@ -214,48 +227,6 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         }
     }
 
-    /// Moves to the smallest bucket that holds a prompt and everything that lives, if the present one does not.
-    fn make_room(&mut self, workspace: &Workspace<D>, prompt: usize) -> Result<(), ModelError> {
-        let buckets = &workspace.profiles.buckets;
-        if !self.is_live() {
-            self.bucket = 0;
-        }
-        let places = self.next_places().max().unwrap_or(0);
-        let holds = |bucket: &Bucket| bucket.prompt >= prompt && bucket.capacity >= places;
-        let present = buckets.iter().skip(self.bucket).position(holds).map(|at| at + self.bucket);
-        let Some(needed) = present else {
-            let reason =
-                format!("no bucket has room for {places} tokens and a prompt of {prompt}: {buckets:?}");
-            return Err(failure("decoding", reason));
-        };
-        if needed != self.bucket {
-            let (from, to) = (self.bucket(workspace)?, buckets[needed]);
-            let rows = if self.is_live() { self.live_rows() } else { 0 };
-            move_rows(workspace, &from, &to, rows, self.slots.len())?;
-            self.bucket = needed;
-        }
-        Ok(())
-    }
-
-    pub(super) fn bucket(&self, workspace: &Workspace<D>) -> Result<Bucket, ModelError> {
-        let bucket = workspace.profiles.buckets.get(self.bucket).copied();
-        bucket.ok_or_else(|| failure("decoding", "there is no such bucket"))
-    }
-
-    /// Places that rows need for the next step.
-    fn next_places(&self) -> impl Iterator<Item = usize> {
-        let rows = self.slots.iter().filter_map(|slot| match slot {
-            Slot::Row(sequence) => sequence.next_places(),
-            _ => None,
-        });
-        rows.chain(self.groups.values().map(BeamGroup::next_places))
-    }
-
-    /// Rows up to the highest one that lives.
-    fn live_rows(&self) -> usize {
-        self.slots.iter().rposition(|slot| slot.ticket().is_some()).map_or(0, |row| row + 1)
-    }
-
     /// Whether another step should be put into the stream. A beam search needs to look at each before the next.
     pub(super) fn wants_step(&self) -> bool {
         let ahead = if self.groups.is_empty() { self.steps_ahead } else { 1 };
@@ -269,12 +240,41 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         networks: &mut N,
     ) -> Result<(), ModelError> {
         let prompt = self.bucket(workspace)?.prompt;
-        self.make_room(workspace, prompt)?;
-        let rows = smallest(&workspace.profiles.rows, self.live_rows());
+        self.make_room(workspace, prompt, 0)?;
         let kind = match self.groups.values().map(|group| 2 * group.beams()).max() {
             None => StepKind::Greedy,
             Some(best) => StepKind::Beams { best },
         };
+        let rows = self.run_step(workspace, networks, kind)?;
+        let event = workspace.device.record(&workspace.decode).map_err(failed("marking a step"))?;
+        let tickets = self.slots.iter().take(rows).map(Slot::ticket).collect();
+        self.enqueued.push_back(Enqueued { step: self.steps, rows, kind, tickets, event });
+        self.steps += 1;
+        for slot in &mut self.slots {
+            if let Slot::Row(sequence) = slot {
+                sequence.enqueue_step();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a step into the stream that leaves logits and chooses nothing. Returns how many rows they are of.
+    pub(super) fn enqueue_silent_step(
+        &mut self,
+        workspace: &Workspace<D>,
+        networks: &mut N,
+    ) -> Result<usize, ModelError> {
+        self.run_step(workspace, networks, StepKind::Silent)
+    }
+
+    /// Puts a step of all rows that live into the stream; returns its rows.
+    fn run_step(
+        &mut self,
+        workspace: &Workspace<D>,
+        networks: &mut N,
+        kind: StepKind,
+    ) -> Result<usize, ModelError> {
+        let rows = smallest(&workspace.profiles.rows, self.live_rows());
         let bucket = self.bucket(workspace)?;
         let variant = match self.variants.entry(StepKey { rows, bucket: self.bucket, kind }) {
             std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
@@ -293,114 +293,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
             }
         };
         variant.run(workspace, self.steps)?;
-        let event = workspace.device.record(&workspace.decode).map_err(failed("marking a step"))?;
-        let tickets = self.slots.iter().take(rows).map(Slot::ticket).collect();
-        self.enqueued.push_back(Enqueued { step: self.steps, rows, kind, tickets, event });
-        self.steps += 1;
-        for slot in &mut self.slots {
-            if let Slot::Row(sequence) = slot {
-                sequence.enqueue_step();
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for the oldest step, and reads it and all others that have been made.
-    pub(super) fn read(&mut self, workspace: &Workspace<D>) -> Result<Vec<Ended>, ModelError> {
-        let mut ended = Vec::new();
-        let Some(oldest) = self.enqueued.front() else { return Ok(ended) };
-        let doing = |step: u64| format!("waiting for step {step}");
-        workspace.device.wait(&oldest.event).map_err(failed(doing(oldest.step)))?;
-        while let Some(oldest) = self.enqueued.front() {
-            if !workspace.device.is_past(&oldest.event).map_err(failed(doing(oldest.step)))? {
-                break;
-            }
-            let Some(oldest) = self.enqueued.pop_front() else { break };
-            self.read_step(workspace, &oldest, &mut ended)?;
-        }
-        Ok(ended)
-    }
-
-    fn read_step(
-        &mut self,
-        workspace: &Workspace<D>,
-        enqueued: &Enqueued<D::Event>,
-        ended: &mut Vec<Ended>,
-    ) -> Result<(), ModelError> {
-        let chosen = self.ring.read(enqueued.rows, enqueued.step)?;
-        let mut broken_beams = Vec::new();
-        for (row, (chosen, meant)) in chosen.into_iter().zip(&enqueued.tickets).enumerate() {
-            let Some(slot) = self.slots.get_mut(row) else { continue };
-            match slot {
-                Slot::Row(sequence) if Some(sequence.ticket) == *meant => {
-                    let observed = sequence.observe(chosen)?;
-                    if observed == Observed::GoesOn {
-                        continue;
-                    }
-                    let Slot::Row(sequence) = std::mem::replace(slot, Slot::Free) else { continue };
-                    let (ticket, step) = (sequence.ticket, sequence.last_step());
-                    let result = match observed {
-                        Observed::NotFinite => {
-                            self.wipe(workspace, row)?;
-                            Err(ModelError::LogitsNotFinite { step, row, precision: self.precision })
-                        }
-                        Observed::Ended | Observed::GoesOn => Ok(sequence.finish()),
-                    };
-                    ended.push(Ended { ticket, result });
-                }
-                Slot::Beam(ticket) if Some(*ticket) == *meant && chosen.not_finite => {
-                    broken_beams.push((*ticket, row));
-                }
-                _ => (),
-            }
-        }
-        for (ticket, row) in broken_beams {
-            if let Some(group) = self.groups.get(&ticket) {
-                let step = group.last_step();
-                self.leave(workspace, ticket)?;
-                let result = Err(ModelError::LogitsNotFinite { step, row, precision: self.precision });
-                ended.push(Ended { ticket, result });
-            }
-            self.wipe(workspace, row)?;
-        }
-        self.advance_groups(workspace, enqueued, ended)
-    }
-
-    /// Frees the rows of a sequence that nobody wants any more, if it is here.
-    pub(super) fn leave(&mut self, workspace: &Workspace<D>, ticket: Ticket) -> Result<(), ModelError> {
-        self.groups.remove(&ticket);
-        for row in 0..self.slots.len() {
-            if self.slots[row].ticket() == Some(ticket) {
-                self.slots[row] = Slot::Free;
-                self.stop(workspace, row)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends a row on the device, after what is in the stream.
-    fn stop(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
-        workspace.copy(workspace.row(Purpose::Done, row, 4)?, self.one.slice())
-    }
-
-    /// Takes everything out of a row's caches that is not a number: masked places have no weight, but no weight times
-    /// infinity is not nothing.
-    fn wipe(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
-        let shape = &workspace.shape;
-        for (purpose, row_bytes) in workspace.profiles.buckets.iter().flat_map(|bucket| {
-            let (capacity, prompt) = (bucket.capacity, bucket.prompt);
-            let source = shape.bucket_source(bucket);
-            (0..shape.tensors()).flat_map(move |tensor| {
-                [
-                    (Purpose::SelfCache { capacity, tensor }, shape.row_bytes(capacity)),
-                    (Purpose::CrossCache { prompt, tensor }, shape.row_bytes(source)),
-                ]
-            })
-        }) {
-            let zeros = workspace.first(Purpose::Zeros, row_bytes)?;
-            workspace.copy(workspace.row(purpose, row, row_bytes)?, zeros)?;
-        }
-        Ok(())
+        Ok(rows)
     }
 }
 

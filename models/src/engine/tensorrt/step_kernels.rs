@@ -24,6 +24,8 @@ pub(super) enum StepKind {
     Greedy,
     /// The same, and the `best` tokens of every row for the host to choose among.
     Beams { best: usize },
+    /// Nothing: the logits are wanted themselves.
+    Silent,
 }
 
 /// Most candidates of a row.
@@ -109,7 +111,9 @@ pub(super) fn open_step<D: Device, N: Networks<D>>(
         let best = BestTokens { logits, columns, vocabulary, no_repeat_ngram, eos, count, scratch, best };
         launches.extend(best.launches(&state).map_err(failed("best_tokens"))?);
     }
-    launches.extend(next.launches(&state).map_err(failed("next_token"))?);
+    if kind != StepKind::Silent {
+        launches.extend(next.launches(&state).map_err(failed("next_token"))?);
+    }
     Ok(StepVariant::new(network, launches, profile))
 }
 
