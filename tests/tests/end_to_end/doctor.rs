@@ -39,7 +39,7 @@ fn it_exits_with_0_where_the_device_can_run_and_with_69_and_a_next_step_where_it
         }
         let text = doctor(&["--device", device])?;
         assert_eq!(text.status.code(), Some(code));
-        assert_eq!(text.stdout.contains("-> "), code == 69 || has_gpu(&report), "{}", text.stdout);
+        assert!(code == 0 || text.stdout.contains("-> "), "no next step: {}", text.stdout);
         for word in ["machine", "GPU", "TensorRT", "ONNX Runtime", "decoders", "H.264", "engines"] {
             assert!(text.stdout.contains(word), "{word}: {}", text.stdout);
         }
