@@ -3,20 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan};
+use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, RgbImage};
 use belvedere_models::{
-    Answer, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions, ImageFeatures,
-    LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region, ScoreWeights,
-    Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
+    Answer, Answered, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions,
+    ImageFeatures, LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region,
+    ScoreWeights, Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
 use belvedere_models::engine::Pixels;
+use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
 use crate::cache;
 use crate::config::ModelSettings;
+use crate::doctor;
 use crate::messages::TimingMs;
+
+/// The start, the forced first token, a free one, the end.
+const WARM_UP_TOKENS: usize = 4;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +32,14 @@ pub enum AnalysisError {
     /// The checkpoint, the engine or the prompt is at fault, or the call was cancelled.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The device that was asked for is not to be had, with what `doctor` says to do about it.
+    #[error("{error}{}", .advice.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Unavailable {
+        /// What the engine says.
+        error: ModelError,
+        /// Lines for people.
+        advice: Vec<String>,
+    },
     /// The bundled checkpoint cannot be unpacked.
     #[error("the bundled model cannot be written to {}: {reason}", dir.display())]
     Bundled {
@@ -41,12 +54,8 @@ impl AnalysisError {
     /// Whether a device or a library that is needed is missing on this machine.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            AnalysisError::Model(error) => matches!(
-                error,
-                ModelError::RuntimeMissing { .. }
-                    | ModelError::RuntimeUnusable { .. }
-                    | ModelError::Request { what: "device", .. }
-            ),
+            AnalysisError::Unavailable { .. } => true,
+            AnalysisError::Model(error) => error.is_unavailable(),
             _ => false,
         }
     }
@@ -68,6 +77,30 @@ pub struct Analysis {
     pub timing: TimingMs,
 }
 
+/// What was asked about one picture and is not read yet.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// What the vision tower made of it.
+    pub features: ImageFeatures,
+    size: PictureSize,
+    /// The questions for phrases, each with the places of those that it asks for.
+    about_phrases: Vec<(Prompt, Vec<usize>)>,
+    timing: TimingMs,
+}
+
+impl Inquiry {
+    /// The tokens of all questions, those for phrases last.
+    fn questions<'a>(&'a self, prompts: &'a [Prompt]) -> Vec<&'a [u32]> {
+        let about_phrases = self.about_phrases.iter().map(|(prompt, _)| prompt);
+        prompts.iter().chain(about_phrases).map(Prompt::token_ids).collect()
+    }
+
+    /// How many sequences the answers to `prompts` and to the questions for phrases are.
+    pub fn sequences(&self, prompts: &[Prompt]) -> usize {
+        prompts.len() + self.about_phrases.len()
+    }
+}
+
 /// The answer to one prompt.
 #[derive(Debug)]
 pub struct Found {
@@ -75,6 +108,15 @@ pub struct Found {
     pub output: TaskOutput,
     /// The whole sequence.
     pub token_ids: Vec<u32>,
+}
+
+/// What loading is told by, and whom it tells.
+#[derive(Debug, Clone, Default)]
+pub struct Loading {
+    /// Is told how far building engines has come.
+    pub on_build: OnBuild,
+    /// Ends it.
+    pub cancel: CancelToken,
 }
 
 /// A loaded model. Owned by one thread.
@@ -87,8 +129,6 @@ pub struct Analyst {
     is_bundled: bool,
     form: PhraseForm,
     examiner: Examiner,
-    /// What the vision tower made of the newest picture.
-    newest: Option<ImageFeatures>,
 }
 
 impl Analyst {
@@ -97,6 +137,14 @@ impl Analyst {
     /// # Errors
     /// The checkpoint or the engine; see [`AnalysisError::is_unavailable`].
     pub fn load(settings: &ModelSettings) -> Result<Analyst, AnalysisError> {
+        Analyst::load_with(settings, Loading::default())
+    }
+
+    /// The same, where it can take long.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load), and cancellation.
+    pub fn load_with(settings: &ModelSettings, loading: Loading) -> Result<Analyst, AnalysisError> {
         let dir = match &settings.path {
             Some(dir) => dir.clone(),
             None => bundled::checkpoint()?,
@@ -111,10 +159,17 @@ impl Analyst {
             precision: settings.precision,
             threads: settings.threads,
             scratch: cache::folder().map(|folder| folder.join("loading")),
+            engines: cache::engines(),
+            on_build: loading.on_build,
+            cancel: loading.cancel,
             ..LoadOptions::default()
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
-        let florence = Florence::load(&checkpoint, &options)?;
+        let florence =
+            Florence::load(&checkpoint, &options).map_err(|error| match error.is_unavailable() {
+                true => AnalysisError::Unavailable { error, advice: doctor::advice(settings.device) },
+                false => error.into(),
+            })?;
         let weights = if settings.path.is_none() { ScoreWeights::BUNDLED } else { ScoreWeights::UNFITTED };
         Ok(Analyst {
             florence,
@@ -129,8 +184,21 @@ impl Analyst {
             is_bundled: settings.path.is_none(),
             form: settings.phrases,
             examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
-            newest: None,
         })
+    }
+
+    /// Runs every stage once on a blank picture, so that the first frame finds all memory taken and every graph run.
+    ///
+    /// # Errors
+    /// The model's, which no picture would be spared; cancellation.
+    pub fn warm_up(&mut self, cancel: &CancelToken) -> Result<(), AnalysisError> {
+        let blank = RgbImage { width: 64, height: 64, pixels: vec![127; 64 * 64 * 3] };
+        let pixels = self.preprocess(&blank.view()?)?;
+        let (features, _) = self.encode(&pixels, cancel)?;
+        let prompt = self.prompt(Task::Caption, TaskInput::Nothing)?;
+        let options = GenerationOptions { max_new_tokens: WARM_UP_TOKENS, ..self.options.clone() };
+        self.florence.generate(&features, &[prompt.token_ids()], &options, cancel)?;
+        Ok(())
     }
 
     /// What runs where and how, in one line.
@@ -198,13 +266,69 @@ impl Analyst {
         let pixels = self.preprocess(picture)?;
         let preprocess = ms_since(clock);
         let (features, vision) = self.encode(&pixels, cancel)?;
-        let about_phrases = self.questions(phrases, self.form)?;
-        let questions = prompts.iter().chain(about_phrases.iter().map(|(prompt, _)| prompt));
-        let questions: Vec<&[u32]> = questions.map(Prompt::token_ids).collect();
-        let mut generated = self.florence.generate(&features, &questions, &self.options, cancel)?;
-        let said_of_phrases = generated.split_off(prompts.len().min(generated.len()));
+        let timing = TimingMs { preprocess, vision, ..TimingMs::default() };
         let size = PictureSize::new(picture.width(), picture.height());
-        let mut timing = TimingMs { preprocess, vision, ..TimingMs::default() };
+        let about_phrases = self.questions(phrases, self.form)?;
+        let inquiry = Inquiry { features, size, about_phrases, timing };
+        let questions = inquiry.questions(prompts);
+        let generated = self.florence.generate(&inquiry.features, &questions, &self.options, cancel)?;
+        self.conclude(&inquiry, generated, prompts, phrases, mode, cancel)
+    }
+
+    /// The same without waiting for the answers, about a picture that was encoded: they come by [`turn`](Self::turn) and
+    /// are for [`conclude`](Self::conclude). `timing` is what encoding took.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn submit(
+        &mut self,
+        features: ImageFeatures,
+        size: PictureSize,
+        prompts: &[Prompt],
+        phrases: &[&WatchedPhrase],
+        timing: TimingMs,
+    ) -> Result<(Submission, Inquiry), AnalysisError> {
+        let about_phrases = self.questions(phrases, self.form)?;
+        let inquiry = Inquiry { features, size, about_phrases, timing };
+        let questions = inquiry.questions(prompts);
+        let submission = self.florence.submit(&inquiry.features, &questions, &self.options)?;
+        Ok((submission, inquiry))
+    }
+
+    /// Goes on with everything submitted until there are answers.
+    ///
+    /// # Errors
+    /// Cancellation, and a failure of the engine, which loses it all.
+    pub fn turn(&mut self, cancel: &CancelToken) -> Result<Vec<Answered>, AnalysisError> {
+        Ok(self.florence.turn(cancel)?)
+    }
+
+    /// Gives up what was submitted.
+    pub fn withdraw(&mut self, submission: Submission) {
+        self.florence.withdraw(submission);
+    }
+
+    /// How many prompts are answered at the same time; 1 where the engine answers one picture's after another's.
+    pub fn slots(&mut self) -> usize {
+        self.florence.slots().unwrap_or(1)
+    }
+
+    /// Reads the answers to an inquiry about `prompts` and `phrases`, and examines the evidence.
+    ///
+    /// # Errors
+    /// The model's, and cancellation.
+    pub fn conclude(
+        &mut self,
+        inquiry: &Inquiry,
+        mut generated: Vec<Generation>,
+        prompts: &[Prompt],
+        phrases: &[&WatchedPhrase],
+        mode: ParseMode,
+        cancel: &CancelToken,
+    ) -> Result<Analysis, AnalysisError> {
+        let Inquiry { features, size, about_phrases, timing } = inquiry;
+        let (size, mut timing) = (*size, *timing);
+        let said_of_phrases = generated.split_off(prompts.len().min(generated.len()));
         // The whole batch shares one.
         if let Some(Generation { timing: times, .. }) = generated.first().or(said_of_phrases.first()) {
             timing.encoder = times.encoder_ms;
@@ -224,7 +348,7 @@ impl Analyst {
         let detected: &[Region] =
             detected.and_then(|at| answers.get(at)).map_or(&[], |found| found.output.regions.as_slice());
         let clock = Instant::now();
-        let look = Look { features: &features, picture: size, phrases, asked: &asked, detected };
+        let look = Look { features, picture: size, phrases, asked: &asked, detected };
         let phrases = self.examine(look, cancel)?;
         if !phrases.is_empty() {
             timing.evidence = ms_since(clock);
@@ -284,13 +408,28 @@ impl Analyst {
     ) -> Result<(ImageFeatures, f64), AnalysisError> {
         let view =
             Pixels { width: pixels.width as usize, height: pixels.height as usize, data: &pixels.data };
-        let (features, ms) = self.florence.encode_image(view, cancel)?;
-        self.newest = Some(features.clone());
-        Ok((features, ms))
+        Ok(self.florence.encode_image(view, cancel)?)
     }
 
-    /// One more question about `picture`; it is encoded unless it `is_newest`, the last one that was. Where the question is
-    /// that for a `phrase`, what was found of it comes with its scores.
+    /// The vision stage of several pictures, together where the engine can; with the time for all of them in ms.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn encode_all(
+        &mut self,
+        pixels: &[PixelValues],
+        cancel: &CancelToken,
+    ) -> Result<(Vec<ImageFeatures>, f64), AnalysisError> {
+        let view = |pixels| {
+            let PixelValues { width, height, data, .. }: &PixelValues = pixels;
+            Pixels { width: *width as usize, height: *height as usize, data }
+        };
+        let views: Vec<Pixels<'_>> = pixels.iter().map(view).collect();
+        Ok(self.florence.encode_images(&views, cancel)?)
+    }
+
+    /// One more question about `picture`, of which `encoded` is what the vision tower makes; it is encoded where that is not
+    /// there, and kept there. Where the question is that for a `phrase`, what was found of it comes with its scores.
     ///
     /// # Errors
     /// The model's, and cancellation.
@@ -299,19 +438,19 @@ impl Analyst {
         prompt: &Prompt,
         phrase: Option<&WatchedPhrase>,
         picture: &ImageView<'_>,
-        is_newest: bool,
+        encoded: &mut Option<ImageFeatures>,
         cancel: &CancelToken,
     ) -> Result<(Found, Option<FoundPhrase>, TimingMs), AnalysisError> {
         let mut timing = TimingMs::default();
-        let features = match self.newest.clone().filter(|_| is_newest) {
-            Some(features) => features,
+        let features = match encoded {
+            Some(features) => features.clone(),
             None => {
                 let clock = Instant::now();
                 let pixels = self.preprocess(picture)?;
                 timing.preprocess = ms_since(clock);
                 let (features, vision) = self.encode(&pixels, cancel)?;
                 timing.vision = vision;
-                features
+                encoded.insert(features).clone()
             }
         };
         let generated = self.generate(&features, std::slice::from_ref(prompt), cancel)?;
@@ -352,6 +491,47 @@ impl Analyst {
     ) -> Result<Vec<Generation>, AnalysisError> {
         let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
         Ok(self.florence.generate(features, &token_ids, &self.options, cancel)?)
+    }
+
+    /// The same with a search and a limit of the caller's.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn generate_with(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[Prompt],
+        beams: usize,
+        max_new_tokens: usize,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Generation>, AnalysisError> {
+        let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
+        let options = GenerationOptions { beams, max_new_tokens, ..self.options.clone() };
+        Ok(self.florence.generate(features, &token_ids, &options, cancel)?)
+    }
+
+    /// How probable the model holds `answers`, one to each prompt, token by token after the first.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn score(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[Prompt],
+        answers: &[Vec<u32>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Vec<f32>>, AnalysisError> {
+        let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
+        let answers: Vec<&[u32]> = answers.iter().map(Vec::as_slice).collect();
+        Ok(self.florence.score(features, &token_ids, &answers, 1, cancel)?)
+    }
+
+    /// The values of what the vision tower made of a picture, for comparisons.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, AnalysisError> {
+        Ok(self.florence.engine().read_features(features)?)
     }
 
     /// The stage after the model.

@@ -330,6 +330,19 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Whether a device or a library that is needed is missing on this machine, rather than anything being wrong.
+    pub fn is_unavailable(&self) -> bool {
+        use belvedere_tensorrt::TensorRtError;
+
+        matches!(
+            self,
+            ModelError::RuntimeMissing { .. }
+                | ModelError::RuntimeUnusable { .. }
+                | ModelError::Request { what: "device", .. }
+                | ModelError::TensorRt(TensorRtError::NotBuilt | TensorRtError::LibraryMissing { .. })
+        )
+    }
+
     /// Attaches the path to an input/output error; for `map_err`.
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> ModelError {
         let path = path.into();

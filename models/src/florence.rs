@@ -105,6 +105,7 @@ impl Florence {
                 openvino: options.openvino,
                 library: options.runtime_library.as_deref(),
                 scratch: options.scratch.as_deref(),
+                cancel: options.cancel.clone(),
             },
         )?;
         Ok(Self::with_engine(Box::new(engine), DecoderConfig::new(config)))

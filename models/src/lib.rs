@@ -7,6 +7,7 @@ mod error;
 pub mod evidence;
 mod florence;
 pub mod graph;
+pub mod machine;
 pub mod parse;
 mod submissions;
 pub mod synthetic;

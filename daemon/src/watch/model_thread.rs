@@ -1,21 +1,28 @@
-//! The one thread that owns the model: takes the next frame, asks, and puts the answers in the outbox.
+//! The one thread that owns the model: takes frames, as many as the engine has room for, asks, and puts the answers in the
+//! outbox.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
-use belvedere_models::{CancelToken, ParseMode, Prompt, Task, TaskInput, WatchedPhrase};
+use belvedere_kernels::PixelValues;
+use belvedere_models::{
+    Answered, CancelToken, Generation, ParseMode, PictureSize, Prompt, Submission, Task, TaskInput,
+    WatchedPhrase,
+};
 use belvedere_pipelines::{Frame, Scheduler};
 use tokio::sync::watch;
 
 use super::WatchError;
 use super::alerting::Alerting;
 use super::asking::{Answering, AskedFrame};
+use super::flight::Flight;
 use super::progress::CameraProgress;
-use crate::analyst::{AnalysisError, Analyst};
+use crate::analyst::{AnalysisError, Analyst, Inquiry};
 use crate::config::CameraSettings;
-use crate::messages::{ResultMessage, to_json};
+use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Outbox, topics};
 
 /// One question of a camera.
@@ -71,6 +78,11 @@ impl Questions {
         }
         Ok(questions)
     }
+
+    /// The phrases of these alerts.
+    fn phrases(&self, wanted: &[usize]) -> Vec<&WatchedPhrase> {
+        wanted.iter().filter_map(|place| self.phrases.get(*place)).collect()
+    }
 }
 
 /// A handle to the thread.
@@ -91,10 +103,11 @@ impl ModelThread {
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
-        let mut work = Work { analyst, questions, alerting, outbox, answering, cancel };
+        let flight = Flight::default();
+        let mut work = Work { analyst, questions, alerting, outbox, answering, cancel, flight };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
-            while let Some(frame) = scheduler.next() {
-                work.analyse(&frame);
+            while work.admit(&scheduler) {
+                work.turn();
             }
             let _ = sender.send(Some("there are no more frames".to_owned()));
         })?;
@@ -115,14 +128,60 @@ struct Work {
     outbox: Arc<Outbox>,
     answering: Answering,
     cancel: CancelToken,
+    flight: Flight<Submission, Flying>,
+}
+
+/// A frame that was taken and has something to be asked of it.
+struct Taken {
+    frame: Frame,
+    /// The alerts whose phrases it is searched for.
+    wanted: Vec<usize>,
+    preprocess_ms: f64,
+}
+
+/// A frame whose answers are not there yet.
+struct Flying {
+    taken: Taken,
+    inquiry: Inquiry,
 }
 
 impl Work {
-    fn analyse(&mut self, frame: &Frame) {
+    /// Takes frames while the engine has room for their sequences, and waits for one where nothing is in flight. False at
+    /// the end.
+    ///
+    /// An engine that answers one picture after another has room for one frame, whatever is asked of it.
+    fn admit(&mut self, scheduler: &Scheduler) -> bool {
+        let mut next = if self.flight.is_empty() {
+            match scheduler.next() {
+                None => return false,
+                next => next,
+            }
+        } else {
+            None
+        };
+        let slots = self.analyst.slots();
+        let mut sequences = self.flight.sequences();
+        let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+        loop {
+            let room = || if sequences < slots { scheduler.try_next() } else { None };
+            let Some(frame) = next.take().or_else(room) else { break };
+            if let Some((taken, values)) = self.take(frame) {
+                let questions = self.questions.get(taken.frame.camera.as_str());
+                sequences += taken.wanted.len() + questions.map_or(0, |questions| questions.prompts.len());
+                frames.push(taken);
+                pixels.push(values);
+            }
+        }
+        self.submit(frames, &pixels);
+        true
+    }
+
+    /// The frame as the model takes it; nothing where there is nothing to ask, or it cannot be read.
+    fn take(&mut self, frame: Frame) -> Option<(Taken, PixelValues)> {
         let Some(questions) = self.questions.get(frame.camera.as_str()) else {
             // Cannot be: a slot is made for a camera with questions.
             tracing::error!(camera = %frame.camera, "a frame of a camera that nobody asks about");
-            return;
+            return None;
         };
         tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
         let picture = match frame.view() {
@@ -130,33 +189,108 @@ impl Work {
             Err(error) => {
                 tracing::warn!(%error, "frame cannot be read");
                 questions.progress.failed();
+                return None;
+            }
+        };
+        let wanted = self.alerting.wanted(&frame);
+        if questions.prompts.is_empty() && wanted.is_empty() {
+            questions.progress.unwanted();
+            let asked = AskedFrame { frame: &frame, picture: &picture, features: None };
+            self.answering.answer(&mut self.analyst, asked, &self.cancel);
+            return None;
+        }
+        let clock = Instant::now();
+        match self.analyst.preprocess(&picture) {
+            Ok(pixels) => {
+                let preprocess_ms = clock.elapsed().as_secs_f64() * 1e3;
+                Some((Taken { frame, wanted, preprocess_ms }, pixels))
+            }
+            Err(error) => {
+                self.lost(&frame, &error);
+                None
+            }
+        }
+    }
+
+    /// Encodes frames together and asks what there is to ask of each.
+    fn submit(&mut self, frames: Vec<Taken>, pixels: &[PixelValues]) {
+        if frames.is_empty() {
+            return;
+        }
+        let (features, vision) = match self.analyst.encode_all(pixels, &self.cancel) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                frames.iter().for_each(|taken| self.lost(&taken.frame, &error));
                 return;
             }
         };
-        let wanted = self.alerting.wanted(frame);
-        if questions.prompts.is_empty() && wanted.is_empty() {
-            questions.progress.unwanted();
-            let asked = AskedFrame { frame, picture: &picture, is_encoded: false };
-            self.answering.answer(&mut self.analyst, asked, &self.cancel);
+        for (taken, features) in frames.into_iter().zip(features) {
+            let frame = &taken.frame;
+            let Some(questions) = self.questions.get(frame.camera.as_str()) else { continue };
+            let phrases = questions.phrases(&taken.wanted);
+            let size = PictureSize::new(frame.width_px(), frame.height_px());
+            let timing = TimingMs { preprocess: taken.preprocess_ms, vision, ..TimingMs::default() };
+            match self.analyst.submit(features, size, &questions.prompts, &phrases, timing) {
+                Ok((submission, inquiry)) => {
+                    let (camera, sequences) =
+                        (frame.camera.to_string(), inquiry.sequences(&questions.prompts));
+                    self.flight.add(&camera, submission, sequences, Flying { taken, inquiry });
+                }
+                Err(error) => self.lost(frame, &error),
+            }
+        }
+    }
+
+    /// Lets what is in flight go on, and finishes the frames whose turn it is.
+    fn turn(&mut self) {
+        if self.flight.is_empty() {
             return;
         }
-        let phrases: Vec<&WatchedPhrase> =
-            wanted.iter().filter_map(|place| questions.phrases.get(*place)).collect();
-        let (prompts, mode) = (&questions.prompts, ParseMode::Default);
-        let analysis = match self.analyst.analyse(&picture, prompts, &phrases, mode, &self.cancel) {
-            Ok(analysis) => analysis,
-            Err(error) if error.is_cancelled() => {
-                questions.progress.cancelled();
-                return;
+        match self.analyst.turn(&self.cancel) {
+            Ok(answered) => {
+                for Answered { submission, result } in answered {
+                    self.flight.answered(submission, result);
+                }
+                while let Some((flying, said)) = self.flight.take_ready() {
+                    match said {
+                        Ok(generated) => self.finish(flying, generated),
+                        Err(error) => self.lost(&flying.taken.frame, &error.into()),
+                    }
+                }
             }
             Err(error) => {
-                report(frame, &error);
+                for (flying, submission) in self.flight.give_up() {
+                    self.analyst.withdraw(submission);
+                    self.lost(&flying.taken.frame, &error);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, flying: Flying, generated: Vec<Generation>) {
+        let Flying { taken: Taken { frame, wanted, .. }, inquiry } = flying;
+        let Some(questions) = self.questions.get(frame.camera.as_str()) else { return };
+        let picture = match frame.view() {
+            Ok(picture) => picture,
+            // Cannot be: it could be read before.
+            Err(error) => {
+                tracing::warn!(%error, "frame cannot be read");
                 questions.progress.failed();
                 return;
             }
         };
+        let (prompts, phrases) = (&questions.prompts, questions.phrases(&wanted));
+        let mode = ParseMode::Default;
+        let concluded = self.analyst.conclude(&inquiry, generated, prompts, &phrases, mode, &self.cancel);
+        let analysis = match concluded {
+            Ok(analysis) => analysis,
+            Err(error) => {
+                self.lost(&frame, &error);
+                return;
+            }
+        };
         let age = frame.received.elapsed();
-        self.alerting.analysed(frame, &picture, &wanted, &analysis.phrases);
+        self.alerting.analysed(&frame, &picture, &wanted, &analysis.phrases);
         for (found, asked) in analysis.answers.iter().zip(&questions.answers) {
             let message = ResultMessage {
                 camera: frame.camera.as_str(),
@@ -174,11 +308,18 @@ impl Work {
             self.outbox.push_result(asked.topic.clone(), to_json(&message));
         }
         questions.progress.analysed(age, analysis.answers.len());
-        let asked = AskedFrame { frame, picture: &picture, is_encoded: true };
+        let asked = AskedFrame { frame: &frame, picture: &picture, features: Some(inquiry.features) };
         self.answering.answer(&mut self.analyst, asked, &self.cancel);
     }
-}
 
-fn report(frame: &Frame, error: &AnalysisError) {
-    tracing::error!(camera = %frame.camera, frame_id = frame.id, %error, "frame not analysed");
+    /// The frame has no answers: the end of the daemon cut it off, or the model failed on it.
+    fn lost(&self, frame: &Frame, error: &AnalysisError) {
+        let progress = self.questions.get(frame.camera.as_str()).map(|questions| &questions.progress);
+        if error.is_cancelled() {
+            progress.inspect(|progress| progress.cancelled());
+        } else {
+            tracing::error!(camera = %frame.camera, frame_id = frame.id, %error, "frame not analysed");
+            progress.inspect(|progress| progress.failed());
+        }
+    }
 }

@@ -39,7 +39,7 @@ mod version;
 pub use builder::{BuildOptions, Builder, Built, Network, SerializedEngine, ShapeProfile};
 pub use engine::{Context, Engine, Runtime, StreamHandle};
 pub use error::{Attempt, TensorRtError};
-pub use library::{Found, LIBRARY_VARIABLE, Library, find};
+pub use library::{Found, LIBRARY_VARIABLE, Library, built_for, find};
 pub use progress::OnProgress;
 pub use tensor::{Element, TensorInfo};
 pub use version::{Flavour, Version};

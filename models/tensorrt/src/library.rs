@@ -209,6 +209,12 @@ pub fn find() -> Result<Found, TensorRtError> {
     })
 }
 
+/// The headers that this binary was compiled against, in the order in which their libraries are looked for.
+pub fn built_for() -> Vec<(Flavour, Version)> {
+    let version = |shim: &Shim| Version::from_number(shim.header_version);
+    compiled().into_iter().map(|(flavour, shim)| (flavour, version(shim))).collect()
+}
+
 fn first(paths: impl IntoIterator<Item = PathBuf>) -> Result<Library, TensorRtError> {
     if compiled().is_empty() {
         return Err(TensorRtError::NotBuilt);

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use belvedere_kernels::ImageView;
 use belvedere_models::{
-    CancelToken, FoundPhrase, FoundRegion, LocationBox, ModelError, PictureSize, Prompt, Task, TaskInput,
+    CancelToken, FoundPhrase, FoundRegion, ImageFeatures, LocationBox, ModelError, PictureSize, Prompt, Task,
+    TaskInput,
 };
 use belvedere_pipelines::Frame;
 use serde::Serialize;
@@ -201,8 +202,8 @@ pub(super) struct Answering {
 pub(super) struct AskedFrame<'a> {
     pub(super) frame: &'a Frame,
     pub(super) picture: &'a ImageView<'a>,
-    /// It is the last one that was analysed: what the vision tower made of it is still there.
-    pub(super) is_encoded: bool,
+    /// What the vision tower made of it, where it was analysed.
+    pub(super) features: Option<ImageFeatures>,
 }
 
 impl Answering {
@@ -214,7 +215,7 @@ impl Answering {
 
     /// Answers what was asked of the frame's camera, as far as there is time for it.
     pub(super) fn answer(&mut self, analyst: &mut Analyst, asked: AskedFrame<'_>, cancel: &CancelToken) {
-        let AskedFrame { frame, picture, mut is_encoded } = asked;
+        let AskedFrame { frame, picture, mut features } = asked;
         let camera = frame.camera.as_str();
         loop {
             let begun = Instant::now();
@@ -224,11 +225,10 @@ impl Answering {
             let Some(Pending { question, .. }) = self.asking.lock().take(camera) else {
                 return;
             };
-            let answered = self.ask(analyst, &question, picture, is_encoded, cancel);
+            let answered = self.ask(analyst, &question, picture, &mut features, cancel);
             self.share.spend(begun.elapsed());
             match answered {
                 Ok((found, phrase, timing_ms)) => {
-                    is_encoded = true;
                     let message = AnswerMessage {
                         id: &question.id,
                         box_px: question.box_px,
@@ -263,7 +263,7 @@ impl Answering {
         analyst: &mut Analyst,
         question: &Question,
         picture: &ImageView<'_>,
-        is_encoded: bool,
+        features: &mut Option<ImageFeatures>,
         cancel: &CancelToken,
     ) -> Result<(Found, Option<FoundPhrase>, TimingMs), Refusal> {
         let size = PictureSize::new(picture.width(), picture.height());
@@ -284,7 +284,7 @@ impl Answering {
                 limited.cancel();
             }
         });
-        let answered = analyst.ask_again(&prompt, phrase.as_ref(), picture, is_encoded, &limited);
+        let answered = analyst.ask_again(&prompt, phrase.as_ref(), picture, features, &limited);
         timer.abort();
         answered.map_err(|error| match error.is_cancelled() {
             true => Refusal::TookTooLong,
