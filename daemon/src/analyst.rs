@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan};
+use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, RgbImage};
 use belvedere_models::{
     Answer, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions, ImageFeatures,
     LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region, ScoreWeights,
@@ -11,12 +11,16 @@ use belvedere_models::{
 };
 
 use belvedere_models::engine::Pixels;
+use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
 use crate::cache;
 use crate::config::ModelSettings;
 use crate::messages::TimingMs;
+
+/// The start, the forced first token, a free one, the end.
+const WARM_UP_TOKENS: usize = 4;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +81,15 @@ pub struct Found {
     pub token_ids: Vec<u32>,
 }
 
+/// What loading is told by, and whom it tells.
+#[derive(Debug, Clone, Default)]
+pub struct Loading {
+    /// Is told how far building engines has come.
+    pub on_build: OnBuild,
+    /// Ends it.
+    pub cancel: CancelToken,
+}
+
 /// A loaded model. Owned by one thread.
 pub struct Analyst {
     florence: Florence,
@@ -97,6 +110,14 @@ impl Analyst {
     /// # Errors
     /// The checkpoint or the engine; see [`AnalysisError::is_unavailable`].
     pub fn load(settings: &ModelSettings) -> Result<Analyst, AnalysisError> {
+        Analyst::load_with(settings, Loading::default())
+    }
+
+    /// The same, where it can take long.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load), and cancellation.
+    pub fn load_with(settings: &ModelSettings, loading: Loading) -> Result<Analyst, AnalysisError> {
         let dir = match &settings.path {
             Some(dir) => dir.clone(),
             None => bundled::checkpoint()?,
@@ -111,6 +132,9 @@ impl Analyst {
             precision: settings.precision,
             threads: settings.threads,
             scratch: cache::folder().map(|folder| folder.join("loading")),
+            engines: cache::engines(),
+            on_build: loading.on_build,
+            cancel: loading.cancel,
             ..LoadOptions::default()
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
@@ -131,6 +155,22 @@ impl Analyst {
             examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
             newest: None,
         })
+    }
+
+    /// Runs every stage once on a blank picture, so that the first frame finds all memory taken and every graph run.
+    ///
+    /// # Errors
+    /// The model's, which no picture would be spared; cancellation.
+    pub fn warm_up(&mut self, cancel: &CancelToken) -> Result<(), AnalysisError> {
+        let blank = RgbImage { width: 64, height: 64, pixels: vec![127; 64 * 64 * 3] };
+        let pixels = self.preprocess(&blank.view()?)?;
+        let (features, _) = self.encode(&pixels, cancel)?;
+        // Nobody is to ask about it.
+        self.newest = None;
+        let prompt = self.prompt(Task::Caption, TaskInput::Nothing)?;
+        let options = GenerationOptions { max_new_tokens: WARM_UP_TOKENS, ..self.options.clone() };
+        self.florence.generate(&features, &[prompt.token_ids()], &options, cancel)?;
+        Ok(())
     }
 
     /// What runs where and how, in one line.

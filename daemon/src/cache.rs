@@ -9,6 +9,11 @@ pub fn folder() -> Option<PathBuf> {
     folder_in(|name| std::env::var_os(name))
 }
 
+/// Where engines are kept that were built for this machine's GPU.
+pub fn engines() -> Option<PathBuf> {
+    folder().map(|folder| folder.join("engines"))
+}
+
 fn folder_in(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("CACHE_DIRECTORY").or_else(|| {

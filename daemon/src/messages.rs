@@ -111,6 +111,56 @@ pub struct ImageResult<'a> {
     pub timing_ms: TimingMs,
 }
 
+/// The payload of `ROOT/state`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StateMessage {
+    /// What the daemon is doing.
+    pub state: DaemonState,
+    /// Since when.
+    #[serde(serialize_with = "moment")]
+    pub since: SystemTime,
+    /// What runs the model where; absent until it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// How far building has come; absent in all other states.
+    #[serde(flatten)]
+    pub building: Option<BuildState>,
+}
+
+/// What the daemon is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DaemonState {
+    /// The model is being loaded.
+    Loading,
+    /// Engines are being built for this GPU; the next start finds them.
+    Building,
+    /// Cameras are watched.
+    Running,
+    /// It has ended, in good order.
+    Stopped,
+}
+
+impl DaemonState {
+    /// Their words, in the order of a life.
+    pub const WORDS: [&'static str; 4] = ["loading", "building", "running", "stopped"];
+}
+
+/// How far building has come.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildState {
+    /// Of everything, in whole percent; what is left may take longer than what was done.
+    pub percent: u32,
+    /// The graph being built.
+    pub graph: &'static str,
+    /// Its place among those to be built, from 1.
+    pub place: usize,
+    /// How many are to be built.
+    pub graphs: usize,
+    /// The builder's own name for what it is doing.
+    pub phase: String,
+}
+
 /// The payload of `ROOT/stats`. Counters begin at 0 with the process and only grow.
 #[derive(Debug, Serialize)]
 pub struct StatsMessage {
@@ -237,13 +287,37 @@ mod tests {
 
     use belvedere_models::{Region, Shape, Task};
 
-    use super::{ResultMessage, TimingMs, rfc3339_ms, to_json};
+    use super::{BuildState, DaemonState, ResultMessage, StateMessage, TimingMs, rfc3339_ms, to_json};
 
     #[test]
     fn times_are_rfc_3339_with_milliseconds() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_999);
         assert_eq!(rfc3339_ms(time), "2023-11-14T22:13:20.123Z");
         assert_eq!(rfc3339_ms(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_state_is_flat_and_says_how_far_building_has_come_only_while_it_builds() {
+        let since = SystemTime::UNIX_EPOCH;
+        let building =
+            BuildState { percent: 61, graph: "encoder", place: 2, graphs: 3, phase: "tactics".to_owned() };
+        let said = |state, device: Option<&str>, building| {
+            let message = StateMessage { state, since, device: device.map(str::to_owned), building };
+            String::from_utf8(to_json(&message)).unwrap()
+        };
+        assert_eq!(
+            said(DaemonState::Building, None, Some(building)),
+            "{\"state\":\"building\",\"since\":\"1970-01-01T00:00:00.000Z\",\"percent\":61,\"graph\":\"encoder\",\
+             \"place\":2,\"graphs\":3,\"phase\":\"tactics\"}"
+        );
+        assert_eq!(
+            said(DaemonState::Running, Some("CPU"), None),
+            "{\"state\":\"running\",\"since\":\"1970-01-01T00:00:00.000Z\",\"device\":\"CPU\"}"
+        );
+        let states =
+            [DaemonState::Loading, DaemonState::Building, DaemonState::Running, DaemonState::Stopped];
+        let words = states.map(|state| serde_json::to_value(state).unwrap());
+        assert_eq!(words.map(|word| word.as_str().unwrap().to_owned()), DaemonState::WORDS);
     }
 
     #[test]

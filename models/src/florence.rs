@@ -103,6 +103,7 @@ impl Florence {
                 openvino: options.openvino,
                 library: options.runtime_library.as_deref(),
                 scratch: options.scratch.as_deref(),
+                cancel: options.cancel.clone(),
             },
         )?;
         let generation = &config.generation;

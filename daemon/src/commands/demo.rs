@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use belvedere_models::Task;
+use belvedere_models::{CancelToken, Task};
 use belvedere_pipelines::{CameraName, SourceSpec, SourceUrl};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use serde_json::{Map, Value};
@@ -19,6 +19,7 @@ use crate::config::{
 use crate::exit::Exit;
 use crate::logging;
 use crate::snapshot::SnapshotStyle;
+use crate::systemd::Systemd;
 use crate::watch::{Signals, Watch};
 
 const CAMERA: &str = "garden";
@@ -94,8 +95,10 @@ async fn show(options: &Demo, settings: Settings, broker: SocketAddr) -> Result<
     let mut signals = Signals::listen().map_err(CommandError::system("listening for signals"))?;
     let bundled = settings.model.path.is_none();
     let (client, mut events) = client(broker);
+    // Nobody's service.
+    let systemd = Systemd::default();
     let mut watch = tokio::select! {
-        started = Watch::start(settings) => started?,
+        started = Watch::start(settings, &systemd, CancelToken::new()) => started?,
         _ = signals.received() => return Ok(Exit::Done),
     };
     println!("model    {}", watch.device());

@@ -1,9 +1,12 @@
 //! The daemon as a device.
 
+use serde_json::json;
+
 use super::availability::Availability;
 use super::component::{Component, Platform};
 use super::description::DaemonDescription;
 use super::templates;
+use crate::messages::DaemonState;
 use crate::mqtt::topics;
 
 /// What every entity needs but the one that says whether the daemon runs.
@@ -28,6 +31,14 @@ pub(super) fn components(daemon: &DaemonDescription) -> Vec<Component> {
             .with("device_class", "running")
             .diagnostic()
             .available_with(&[]),
+        Component::new(Platform::Sensor, "state", "State")
+            .with("state_topic", topics::state(&daemon.topic))
+            .with("value_template", templates::STATE)
+            .with("json_attributes_topic", topics::state(&daemon.topic))
+            .with("json_attributes_template", templates::STATE_ATTRIBUTES)
+            .with("device_class", "enum")
+            .with("options", json!(DaemonState::WORDS))
+            .diagnostic(),
         sensor("uptime", "Uptime", "uptime_s")
             .with("device_class", "duration")
             .with("unit_of_measurement", "s"),

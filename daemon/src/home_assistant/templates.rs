@@ -11,6 +11,16 @@ pub(super) const IS_ONLINE: &str = "{{ 'online' if value == 'online' else 'offli
 /// A camera's status as `online`, `offline`, or unknown (`None`) where it is disabled.
 pub(super) const STREAM: &str = "{{ value if value in ['online', 'offline'] else 'None' }}";
 
+/// What the daemon is doing.
+pub(super) const STATE: &str = "{{ value_json.state }}";
+
+/// How far building has come, and nothing in all other states.
+pub(super) const STATE_ATTRIBUTES: &str = concat!(
+    "{% if value_json.state == 'building' %}",
+    "{\"percent\": {{ value_json.percent }}, \"graph\": {{ value_json.graph | tojson }}}",
+    "{% else %}{}{% endif %}"
+);
+
 /// The number of regions of a result.
 pub(super) const REGION_COUNT: &str = "{{ value_json.regions | length }}";
 
@@ -106,8 +116,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{
-        IS_ONLINE, LABEL_COUNTS, REGION_COUNT, STREAM, Words, camera_statistic, lost_frames,
-        region_count_about,
+        IS_ONLINE, LABEL_COUNTS, REGION_COUNT, STATE, STATE_ATTRIBUTES, STREAM, Words, camera_statistic,
+        lost_frames, region_count_about,
     };
 
     /// As Home Assistant renders: the payload as `value`, and as `value_json` where it is JSON.
@@ -132,6 +142,15 @@ mod tests {
         }
         assert_eq!(render(STREAM, "disabled"), "None");
         assert_eq!(render(STREAM, "offline"), "offline");
+    }
+
+    #[test]
+    fn the_attributes_of_the_state_are_those_of_building() {
+        let building = r#"{"state":"building","since":"2026","percent":61,"graph":"encoder","phase":"a b"}"#;
+        assert_eq!(render(STATE, building), "building");
+        let attributes: Value = serde_json::from_str(&render(STATE_ATTRIBUTES, building)).unwrap();
+        assert_eq!(attributes, json!({ "percent": 61, "graph": "encoder" }));
+        assert_eq!(render(STATE_ATTRIBUTES, r#"{"state":"running","device":"CPU"}"#), "{}");
     }
 
     #[test]

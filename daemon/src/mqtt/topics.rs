@@ -1,11 +1,16 @@
 //! The topics under the root.
 
 /// Names that would put a camera's topics among the daemon's own.
-pub const RESERVED_CAMERA_NAMES: [&str; 2] = ["available", "stats"];
+pub const RESERVED_CAMERA_NAMES: [&str; 3] = ["available", "state", "stats"];
 
 /// `ROOT/available`: `online` or, from the last will too, `offline`; retained.
 pub fn available(root: &str) -> String {
     format!("{root}/available")
+}
+
+/// `ROOT/state`: what the daemon is doing, JSON; retained.
+pub fn state(root: &str) -> String {
+    format!("{root}/state")
 }
 
 /// `ROOT/stats`: counters and times, JSON.

@@ -7,6 +7,7 @@ mod camera_state;
 mod model_thread;
 mod progress;
 mod signals;
+mod state_topic;
 mod stats;
 mod switched_camera;
 mod switches;
@@ -22,12 +23,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::analyst::{AnalysisError, Analyst};
+use crate::analyst::{AnalysisError, Analyst, Loading};
 use crate::broker::{BrokerError, EmbeddedBroker};
+use crate::building::{BuildReporter, LogLines};
 use crate::bundled;
-use crate::config::{Broker, CameraSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::config::{Broker, CameraSettings, ModelSettings, OutboxPlace, OutboxSettings, Settings};
 use crate::mqtt::spool::{self, SpoolError};
 use crate::mqtt::{InboxLimits, Link, LinkOptions, MqttCounters, MqttError, Outbox, Subscription, topics};
+use crate::systemd::Systemd;
 
 use alerting::Alerting;
 use announcing::Announcing;
@@ -36,6 +39,7 @@ use camera_state::{CameraState, CameraStates};
 use model_thread::{ModelThread, Questions};
 pub use progress::{CameraProgress, Progress, ProgressValues};
 pub use signals::Signals;
+use state_topic::StateTopic;
 use switched_camera::SwitchedCamera;
 use switches::{Switches, first_positions};
 
@@ -112,6 +116,7 @@ impl WatchError {
 pub struct Watch {
     device: String,
     topic: String,
+    state: StateTopic,
     outbox: Arc<Outbox>,
     alerting: Arc<Alerting>,
     link: Link,
@@ -125,11 +130,16 @@ pub struct Watch {
 
 impl Watch {
     /// Builds everything and starts it: broker and link first, so that the daemon is seen while the
-    /// model loads; then the model; cameras last, when there is someone to take their frames.
+    /// model loads; then the model; cameras last, when there is someone to take their frames. `systemd` hears of all
+    /// that. `cancel` ends the loading of the model.
     ///
     /// # Errors
-    /// Anything that retrying cannot mend. A broker or a camera that is away is no error.
-    pub async fn start(settings: Settings) -> Result<Watch, WatchError> {
+    /// Anything that retrying cannot mend; cancellation. A broker or a camera that is away is no error.
+    pub async fn start(
+        settings: Settings,
+        systemd: &Systemd,
+        cancel: CancelToken,
+    ) -> Result<Watch, WatchError> {
         let started = Instant::now();
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
@@ -143,6 +153,8 @@ impl Watch {
             outbox.set_state(topics::status(&topic, &camera.name), status);
             outbox.set_state(topics::enabled_state(&topic, &camera.name), position);
         }
+        let mut state = StateTopic::loading(&topic, Arc::clone(&outbox));
+        systemd.status("loading the model");
         outbox.set_state(topics::available(&topic), "online");
         let alerting = Arc::new(Alerting::new(&settings.cameras, &topic, Arc::clone(&outbox)));
         alerting.begin();
@@ -163,10 +175,24 @@ impl Watch {
         let mut tasks = JoinSet::new();
         tasks.spawn(announcing.run(link.connected(), link.subscribed()));
 
-        let model = settings.model.clone();
-        let loaded = tokio::task::spawn_blocking(move || Analyst::load(&model)).await;
-        let analyst =
-            loaded.map_err(|error| WatchError::ModelThread(error.to_string()))?.map_err(WatchError::Model)?;
+        let reporter = BuildReporter::start(vec![
+            Box::new(LogLines::default()),
+            Box::new(state.clone()),
+            Box::new(systemd.clone()),
+        ])?;
+        let loading = Loading { on_build: reporter.on_build(), cancel: cancel.clone() };
+        let analyst = match load(settings.model.clone(), loading).await {
+            Ok(analyst) => analyst,
+            Err(error) => {
+                drop(reporter);
+                tasks.shutdown().await;
+                state.stopped();
+                outbox.set_state(topics::available(&topic), "offline");
+                link.stop(BROKER_LIMIT).await;
+                return Err(error);
+            }
+        };
+        drop(reporter);
         let device = analyst.description();
         tracing::info!(%device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
         if analyst.is_bundled() {
@@ -180,7 +206,6 @@ impl Watch {
             questions.insert(camera.name.clone(), asked);
         }
         let scheduler = Scheduler::new();
-        let cancel = CancelToken::new();
         let asked = settings.cameras.iter();
         let asked = asked.map(|camera| (camera.name.clone(), AskedCamera { fps: camera.source.fps }));
         let asking =
@@ -216,7 +241,9 @@ impl Watch {
             cameras: stats::CameraSource::all(&cameras, &progress, &alerting),
         };
         tasks.spawn(stats.publish_every(settings.mqtt.stats_interval));
-        Ok(Watch { device, topic, outbox, alerting, link, cameras, tasks, scheduler, cancel, model })
+        state.running(&device);
+        systemd.ready(&format!("watching {} camera(s); {device}", cameras.len()));
+        Ok(Watch { device, topic, state, outbox, alerting, link, cameras, tasks, scheduler, cancel, model })
     }
 
     /// What runs the model, in one line.
@@ -264,6 +291,7 @@ impl Watch {
         for (camera, state) in last {
             self.outbox.set_state(topics::status(&self.topic, &camera), state.as_str());
         }
+        self.state.stopped();
         self.outbox.set_state(topics::available(&self.topic), "offline");
         self.link.stop(BROKER_LIMIT).await;
         let flushed = tokio::task::spawn_blocking(move || self.outbox.flush(SPOOL_LIMIT)).await;
@@ -271,6 +299,18 @@ impl Watch {
             tracing::warn!("the disk is slow; some of the last messages may be sent twice or not at all");
         }
     }
+}
+
+/// A model that has answered once.
+async fn load(settings: ModelSettings, loading: Loading) -> Result<Analyst, WatchError> {
+    let load = move || {
+        let cancel = loading.cancel.clone();
+        let mut analyst = Analyst::load_with(&settings, loading)?;
+        analyst.warm_up(&cancel)?;
+        Ok(analyst)
+    };
+    let loaded = tokio::task::spawn_blocking(load).await;
+    loaded.map_err(|error| WatchError::ModelThread(error.to_string()))?.map_err(WatchError::Model)
 }
 
 /// The outbox with its spool where the settings want it.

@@ -126,6 +126,12 @@ pub trait Engine: Send {
     /// The precision's name, for errors.
     fn precision(&self) -> &'static str;
 
+    /// The values of image features, `[tokens, dim]`, row-major, on the host: for comparisons. `None` where the engine
+    /// keeps them to itself, or has not made them.
+    fn feature_values(&mut self, features: &ImageFeatures) -> Option<Vec<f32>> {
+        features.storage::<Vec<f32>>().cloned()
+    }
+
     /// Runs the vision graph on one picture.
     ///
     /// # Errors

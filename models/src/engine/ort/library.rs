@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider as _};
 
 use crate::ModelError;
 
@@ -20,7 +21,50 @@ const STANDARD_DIRECTORIES: [&str; 6] = [
 ];
 
 /// The process has one environment for ever: the `ort` crate refuses a second one, even after the first has gone.
-static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+
+/// The library that this process uses.
+#[derive(Clone)]
+struct Loaded {
+    environment: Environment,
+    path: PathBuf,
+}
+
+/// An ONNX Runtime library that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeLibrary {
+    /// The file.
+    pub path: PathBuf,
+    /// As the library says, such as `1.24.1`; else how it describes itself.
+    pub version: String,
+    /// What Belvedere can run graphs on with it, the best first.
+    pub providers: Vec<String>,
+}
+
+impl RuntimeLibrary {
+    /// Loads the library for the process, as an engine would; `explicit` has no effect on a later call.
+    ///
+    /// # Errors
+    /// [`ModelError::RuntimeMissing`] and [`ModelError::RuntimeUnusable`].
+    pub fn load(explicit: Option<&Path>) -> Result<RuntimeLibrary, ModelError> {
+        let path = loaded(explicit)?.path;
+        let has =
+            |name: &'static str, found: ort::Result<bool>| found.unwrap_or(false).then(|| name.to_owned());
+        let providers = [has("OpenVINO", ep::OpenVINO::is_available()), has("CPU", ep::CPU::is_available())];
+        Ok(RuntimeLibrary {
+            path,
+            version: version_in(ort::info()),
+            providers: providers.into_iter().flatten().collect(),
+        })
+    }
+}
+
+/// Release builds are made from a branch that is named for the version.
+fn version_in(build_info: &str) -> String {
+    let branch = build_info.split_once("git-branch=rel-").map(|(_, rest)| rest);
+    let version = branch.and_then(|rest| rest.split([',', ' ']).next());
+    version.unwrap_or(build_info).to_owned()
+}
 
 /// The environment that sessions are made in. The first call loads the library; `explicit` has no effect later.
 ///
@@ -28,9 +72,13 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 /// [`ModelError::RuntimeMissing`] with every path tried; [`ModelError::RuntimeUnusable`] for a file that is no ONNX
 /// Runtime or is too old.
 pub(super) fn environment(explicit: Option<&Path>) -> Result<Environment, ModelError> {
-    let mut current = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(environment) = current.as_ref() {
-        return Ok(environment.clone());
+    Ok(loaded(explicit)?.environment)
+}
+
+fn loaded(explicit: Option<&Path>) -> Result<Loaded, ModelError> {
+    let mut current = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = current.as_ref() {
+        return Ok(loaded.clone());
     }
     let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let executable = std::env::current_exe().ok();
@@ -44,7 +92,7 @@ pub(super) fn environment(explicit: Option<&Path>) -> Result<Environment, ModelE
         .build()
         .map_err(|error| unusable(error.to_string()))?;
     tracing::debug!(path = %path.display(), "loaded ONNX Runtime");
-    Ok(current.insert(environment).clone())
+    Ok(current.insert(Loaded { environment, path }).clone())
 }
 
 /// Where the library may be. A path that the user gave is the only one: a typing error must not load another library.
@@ -89,6 +137,13 @@ mod tests {
         let tried = candidates(None, None, Some(Path::new("/opt/bin/belvedere")));
         assert_eq!(tried[0], Path::new("/opt/bin/../lib/belvedere/libonnxruntime.so"));
         assert!(tried.contains(&PathBuf::from("/usr/lib/libonnxruntime.so")));
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_release_branch() {
+        let info = "ORT Build Info: git-branch=rel-1.24.1, git-commit-id=b5963e82c8, build type=Release";
+        assert_eq!(version_in(info), "1.24.1");
+        assert_eq!(version_in("ORT Build Info: git-branch=main"), "ORT Build Info: git-branch=main");
     }
 
     #[test]

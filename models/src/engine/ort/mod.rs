@@ -20,6 +20,7 @@ use ort::value::{Tensor, TensorRef};
 use self::batch::{CrossCaches, Decoder, Names, OrtBatch};
 use self::caches::SelfCaches;
 use self::features::CpuFeatures;
+pub use self::library::RuntimeLibrary;
 use self::scratch::Scratch;
 use self::session::{Provider, failure, session};
 use super::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, KeptPrompt, Pixels};
@@ -45,6 +46,8 @@ pub struct OrtOptions<'a> {
     pub library: Option<&'a Path>,
     /// Where graphs and weights lie while they are loaded; `None` for the system's temporary folder.
     pub scratch: Option<&'a Path>,
+    /// Ends loading, in the middle of a graph too.
+    pub cancel: CancelToken,
 }
 
 /// Florence-2 on ONNX Runtime, on the CPU.
@@ -88,10 +91,12 @@ impl OrtEngine {
         let provider = if openvino { Provider::OpenVino { bf16 } } else { Provider::Cpu };
 
         let graphs = Graphs::new(config, GraphOptions::new(config, weights, options.width, options.height))?;
-        let mut scratch = Scratch::open(options.scratch)?;
+        let cancel = &options.cancel;
+        let mut scratch = Scratch::open(options.scratch, cancel)?;
         let mut open = |graph: Graph, provider| {
+            cancel.check()?;
             let model = scratch.put(&graph, |path, file| graph.write(path, weights, file))?;
-            session(&environment, graph.name(), &model, provider, threads)
+            session(&environment, graph.name(), &model, provider, threads, cancel)
         };
         // The vision tower first: it takes the most memory while it is loaded, and nobody else's then.
         let vision =
@@ -102,8 +107,9 @@ impl OrtEngine {
         let decoder = match options.precision {
             Precision::Exact => open(graph, Provider::Cpu)?,
             Precision::Fast => {
+                cancel.check()?;
                 let model = scratch.put(&graph, |path, file| graph.write_eight_bit(path, weights, file))?;
-                session(&environment, graph.name(), &model, Provider::Cpu, threads)?
+                session(&environment, graph.name(), &model, Provider::Cpu, threads, cancel)?
             }
         };
 

@@ -1,9 +1,11 @@
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::ModelError;
+use crate::engine::CancelToken;
 use crate::graph::{Graph, WeightsFile};
 
 /// The folder in which graphs lie while sessions are opened. The sessions map the weights, which therefore stay
@@ -17,6 +19,9 @@ pub(super) struct Scratch {
     _temporary: Option<TempDir>,
 }
 
+/// How often a lock that another process holds is tried.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 const WEIGHTS: &str = "weights.bin";
 
 impl Scratch {
@@ -24,14 +29,14 @@ impl Scratch {
     /// new temporary folder.
     ///
     /// # Errors
-    /// The folder or the file of the weights cannot be made.
-    pub(super) fn open(dir: Option<&Path>) -> Result<Self, ModelError> {
+    /// The folder or the file of the weights cannot be made; cancellation.
+    pub(super) fn open(dir: Option<&Path>, cancel: &CancelToken) -> Result<Self, ModelError> {
         let (dir, lock, temporary) = match dir {
             Some(dir) => {
                 std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
                 let path = dir.join("lock");
                 let lock = File::create(&path).map_err(ModelError::io(&path))?;
-                lock.lock().map_err(ModelError::io(&path))?;
+                wait_for(&lock, &path, cancel)?;
                 (dir.to_owned(), Some(lock), None)
             }
             None => {
@@ -68,5 +73,39 @@ impl Drop for Scratch {
             // What cannot be removed is replaced by the next process.
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Takes `lock`, the file `path`, as soon as nobody else has it.
+///
+/// # Errors
+/// What the system says; cancellation.
+fn wait_for(lock: &File, path: &Path, cancel: &CancelToken) -> Result<(), ModelError> {
+    loop {
+        cancel.check()?;
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(ModelError::io(path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_another_process_loads_in_is_waited_for_until_the_cancellation() {
+        let dir = tempfile::tempdir().unwrap();
+        let cancel = CancelToken::new();
+        let first = Scratch::open(Some(dir.path()), &cancel).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| Scratch::open(Some(dir.path()), &cancel).map(|_| ()));
+            cancel.cancel();
+            assert!(matches!(second.join().unwrap(), Err(ModelError::Cancelled)));
+        });
+        drop(first);
+        assert!(Scratch::open(Some(dir.path()), &CancelToken::new()).is_ok());
     }
 }

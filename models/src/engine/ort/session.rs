@@ -8,6 +8,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::library;
 use crate::ModelError;
+use crate::engine::CancelToken;
 
 /// What runs a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +45,16 @@ pub(super) fn failure(doing: impl Into<String>) -> impl FnOnce(ort::Error) -> Mo
 /// stays shared with the page cache.
 ///
 /// # Errors
-/// The provider or the runtime refuses the graph. A provider that was asked for is never silently replaced.
+/// The provider or the runtime refuses the graph; cancellation. A provider that was asked for is never silently replaced.
 pub(super) fn session(
     environment: &ort::environment::Environment,
     graph: &str,
     model: &Path,
     provider: Provider,
     threads: usize,
+    cancel: &CancelToken,
 ) -> Result<Session, ModelError> {
+    cancel.check()?;
     let doing = || format!("loading graph {graph} on {}", provider.name());
     let builder = Session::builder(environment).map_err(failure(doing()))?;
     let builder = configure(builder, provider, threads).map_err(|reason| ModelError::Engine {
@@ -60,7 +63,12 @@ pub(super) fn session(
         reason,
     })?;
     let mut builder = builder;
-    builder.commit_from_file(model).map_err(failure(doing()))
+    let canceler = builder.canceler();
+    // What the runtime says to being told so does not matter: the check below speaks for it.
+    let _guard = cancel.on_cancel(move || drop(canceler.cancel()));
+    let session = builder.commit_from_file(model);
+    cancel.check()?;
+    session.map_err(failure(doing()))
 }
 
 fn configure(builder: SessionBuilder, provider: Provider, threads: usize) -> Result<SessionBuilder, String> {
