@@ -137,6 +137,7 @@ fn credentials(table: &Reader<'_>) -> Read<Option<Credentials>> {
         table.blame("credentials_file", format_args!("{path}: {what}"));
         None
     };
+    table.names_file(path);
     match std::fs::read_to_string(path) {
         Err(error) => blame(&error),
         Ok(text) => match Credentials::parse(&text) {

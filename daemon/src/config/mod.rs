@@ -6,6 +6,8 @@
 
 mod alerts;
 mod camera;
+mod difference;
+mod files;
 mod layers;
 mod model;
 mod mqtt;
@@ -15,6 +17,8 @@ mod reader;
 mod secret;
 mod settings;
 
+pub use difference::{AlertsChange, CameraChange, Difference, within_reach};
+pub use files::{FileStamp, Reading};
 pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use settings::{
@@ -34,11 +38,23 @@ pub const DEFAULT_PATH: &str = "/etc/belvedere/belvedere.toml";
 /// # Errors
 /// Every problem that was found, in the order of the files and lines.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
+    read(path).settings
+}
+
+/// [`load`], with the files that were looked at: those of a configuration with mistakes too.
+pub fn read(path: &Path) -> Reading {
     // An argument of a variable that is not Unicode is none of ours.
     let environment = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    load_with(path, environment)
+    read_with(path, environment)
+}
+
+/// [`read`] with the environment given.
+pub fn read_with(path: &Path, environment: HashMap<String, String>) -> Reading {
+    let noted = files::NotedFiles::default();
+    let settings = load_noting(path, environment, &noted);
+    Reading { settings, files: noted.into_stamps() }
 }
 
 /// [`load`] with the environment given, so that tests need not change their own.
@@ -46,7 +62,15 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
 /// # Errors
 /// Every problem that was found, in the order of the files and lines.
 pub fn load_with(path: &Path, environment: HashMap<String, String>) -> Result<Settings, Problems> {
-    let layers = layers::Layers::read(path, environment)?;
+    read_with(path, environment).settings
+}
+
+fn load_noting(
+    path: &Path,
+    environment: HashMap<String, String>,
+    files: &files::NotedFiles,
+) -> Result<Settings, Problems> {
+    let layers = layers::Layers::read(path, environment, files)?;
     let root = reader::Reader::root(&layers);
     let mqtt = root.table("mqtt", mqtt::read);
     let model = root.optional_table("model", model::read);

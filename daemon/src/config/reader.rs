@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
@@ -62,6 +63,11 @@ impl<'a> Reader<'a> {
     /// Whether the environment set `key`.
     pub(super) fn is_from_environment(&self, key: &str) -> bool {
         self.layers.is_from_environment(&self.path_of(key))
+    }
+
+    /// To be called before a file is opened that a key names.
+    pub(super) fn names_file(&self, path: &str) {
+        self.layers.files.note(Path::new(path));
     }
 
     /// The value of `key`, which is a known key from now on.

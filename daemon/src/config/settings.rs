@@ -13,7 +13,7 @@ use crate::mqtt::spool::SpoolLimits;
 use crate::snapshot::SnapshotStyle;
 
 /// A configuration without a mistake. Its `Debug` shows no secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `[mqtt]`
     pub mqtt: MqttSettings,
@@ -49,6 +49,8 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// `client_certificate_file` and `client_key_file`
     pub identity: Option<ClientIdentity>,
+    /// A hash of what these files held when they were checked: a certificate that was renewed is a change.
+    pub contents_hash: u64,
 }
 
 /// A certificate that the broker knows its clients by.
@@ -88,7 +90,7 @@ pub enum OutboxPlace {
 }
 
 /// `[mqtt]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MqttSettings {
     /// `url`, with `ca_file` or `listen`.
     pub broker: Broker,
@@ -130,7 +132,7 @@ pub struct ModelSettings {
 }
 
 /// One `[[camera]]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CameraSettings {
     /// `name`
     pub name: String,
