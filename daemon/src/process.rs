@@ -7,6 +7,11 @@ pub fn peak_memory_bytes() -> Option<u64> {
     peak_in(&status)
 }
 
+/// What the system can give without swapping, in bytes (MemAvailable of proc(5)); `None` where there is no /proc.
+pub fn available_memory_bytes() -> Option<u64> {
+    bytes_of("MemAvailable:", &std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
 /// The processor's name as the system has it, with the number of threads that this process may use.
 pub fn processor_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -17,7 +22,11 @@ pub fn processor_name() -> String {
 }
 
 fn peak_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    bytes_of("VmHWM:", status)
+}
+
+fn bytes_of(name: &str, lines: &str) -> Option<u64> {
+    let line = lines.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }

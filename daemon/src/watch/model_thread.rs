@@ -2,103 +2,78 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use belvedere_models::{CancelToken, ParseMode, Prompt, Task, TaskInput, WatchedPhrase};
+use belvedere_models::{CancelToken, ParseMode, WatchedPhrase};
 use belvedere_pipelines::{Frame, Scheduler};
 use tokio::sync::watch;
 
-use super::WatchError;
 use super::alerting::Alerting;
 use super::asking::{Answering, AskedFrame};
-use super::progress::CameraProgress;
+use super::questions::Questions;
+use crate::alerts::Phrase;
 use crate::analyst::{AnalysisError, Analyst};
-use crate::config::CameraSettings;
 use crate::messages::{ResultMessage, to_json};
-use crate::mqtt::{Outbox, topics};
+use crate::mqtt::Outbox;
+use crate::watchdog::Watchdog;
 
-/// One question of a camera.
-struct Asked {
-    task: Task,
-    /// The phrase or the caption, where the task takes one.
-    input: Option<String>,
-    topic: String,
-}
+/// Without a frame, the thread turns so often all the same.
+const IDLE_TURN: Duration = Duration::from_secs(1);
 
-/// What is asked of each frame of a camera. Prompts are made once.
-pub(super) struct Questions {
-    prompts: Vec<Prompt>,
-    /// What each prompt asks and where its answer goes.
-    answers: Vec<Asked>,
-    /// What the frame is searched for, in the order of the camera's alerts.
-    phrases: Vec<WatchedPhrase>,
-    progress: Arc<CameraProgress>,
-}
-
-impl Questions {
-    pub(super) fn new(
-        analyst: &Analyst,
-        root: &str,
-        camera: &CameraSettings,
-        progress: Arc<CameraProgress>,
-    ) -> Result<Questions, WatchError> {
-        let mut questions =
-            Questions { prompts: Vec::new(), answers: Vec::new(), phrases: Vec::new(), progress };
-        for asked in &camera.tasks {
-            let task = asked.task;
-            let input = asked.text.clone().map_or(TaskInput::Nothing, TaskInput::Text);
-            let prompt = analyst.prompt(task, input).map_err(|reason| WatchError::Question {
-                camera: camera.name.clone(),
-                task: task.name(),
-                reason: Box::new(reason),
-            })?;
-            questions.prompts.push(prompt);
-            questions.answers.push(Asked {
-                task,
-                input: asked.text.clone(),
-                topic: topics::result(root, &camera.name, task.name()),
-            });
-        }
-        for alert in &camera.alerts {
-            let phrase =
-                analyst.watched_phrase(alert.phrase.as_str()).map_err(|reason| WatchError::Phrase {
-                    camera: camera.name.clone(),
-                    phrase: alert.phrase.to_string(),
-                    reason: Box::new(reason),
-                })?;
-            questions.phrases.push(phrase);
-        }
-        Ok(questions)
-    }
+/// What the thread is to do otherwise from the next frame on.
+pub(super) enum Change {
+    /// A camera is asked this.
+    Ask(String, Questions),
+    /// A camera has gone.
+    Forget(String),
+    /// Another model answers, with the questions made for it: those of all cameras.
+    Model(Box<Analyst>, BTreeMap<String, Questions>),
 }
 
 /// A handle to the thread.
 pub(super) struct ModelThread {
     /// Holds the reason once the thread has ended; its sender is gone then too.
     ended: watch::Receiver<Option<String>>,
+    changes: mpsc::Sender<Change>,
 }
 
 impl ModelThread {
-    /// Starts it. It ends when `scheduler` is shut down.
+    /// Starts it; nothing is asked of any camera yet. It ends when `scheduler` is shut down, and feeds `watchdog` as
+    /// long as it turns.
     pub(super) fn spawn(
         analyst: Analyst,
         scheduler: Scheduler,
-        questions: BTreeMap<String, Questions>,
+        mut watchdog: Watchdog,
         alerting: Arc<Alerting>,
         outbox: Arc<Outbox>,
         answering: Answering,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
-        let mut work = Work { analyst, questions, alerting, outbox, answering, cancel };
+        let (changes, to_do) = mpsc::channel();
+        let mut work = Work { analyst, questions: BTreeMap::new(), alerting, outbox, answering, cancel };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
-            while let Some(frame) = scheduler.next() {
-                work.analyse(&frame);
+            while !scheduler.is_shut_down() {
+                // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
+                watchdog.feed(Instant::now());
+                let frame = scheduler.next_until(Instant::now() + watchdog.hunger().min(IDLE_TURN));
+                // Whatever was said before the frame came.
+                to_do.try_iter().for_each(|change| work.change(change));
+                if let Some(frame) = frame {
+                    work.analyse(&frame);
+                }
             }
             let _ = sender.send(Some("there are no more frames".to_owned()));
         })?;
-        Ok(ModelThread { ended })
+        Ok(ModelThread { ended, changes })
+    }
+
+    /// Lets the thread know of a change before it takes up its next frame.
+    pub(super) fn change(&self, change: Change) {
+        // A thread that has ended asks nobody anything; whoever waits for its end is told of that.
+        let _ = self.changes.send(change);
     }
 
     /// Waits until the thread has ended; the reason.
@@ -118,10 +93,25 @@ struct Work {
 }
 
 impl Work {
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Ask(camera, questions) => {
+                self.questions.insert(camera, questions);
+            }
+            Change::Forget(camera) => {
+                self.questions.remove(&camera);
+            }
+            Change::Model(analyst, questions) => {
+                self.analyst = *analyst;
+                self.questions = questions;
+            }
+        }
+    }
+
     fn analyse(&mut self, frame: &Frame) {
         let Some(questions) = self.questions.get(frame.camera.as_str()) else {
-            // Cannot be: a slot is made for a camera with questions.
-            tracing::error!(camera = %frame.camera, "a frame of a camera that nobody asks about");
+            // Its camera has gone since.
+            tracing::debug!(camera = %frame.camera, frame_id = frame.id, "a frame that nobody asks about");
             return;
         };
         tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
@@ -133,15 +123,15 @@ impl Work {
                 return;
             }
         };
-        let wanted = self.alerting.wanted(frame);
+        let wanted = self.alerting.wanted(frame).into_iter();
+        let (wanted, phrases): (Vec<Phrase>, Vec<&WatchedPhrase>) =
+            wanted.filter_map(|phrase| Some((phrase.clone(), questions.phrases.get(&phrase)?))).unzip();
         if questions.prompts.is_empty() && wanted.is_empty() {
             questions.progress.unwanted();
             let asked = AskedFrame { frame, picture: &picture, is_encoded: false };
             self.answering.answer(&mut self.analyst, asked, &self.cancel);
             return;
         }
-        let phrases: Vec<&WatchedPhrase> =
-            wanted.iter().filter_map(|place| questions.phrases.get(*place)).collect();
         let (prompts, mode) = (&questions.prompts, ParseMode::Default);
         let analysis = match self.analyst.analyse(&picture, prompts, &phrases, mode, &self.cancel) {
             Ok(analysis) => analysis,

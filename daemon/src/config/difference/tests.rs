@@ -57,7 +57,7 @@ fn the_same_configuration_written_otherwise_changes_nothing() {
 
 #[test]
 fn a_camera_with_another_address_is_that_camera_with_another_source() {
-    let change = change("test://ball", "test://circular");
+    let change = change("test://ball", "test://bars");
     assert_eq!(change, camera("porch", CameraChange { source: true, ..CameraChange::default() }));
     assert!(!change.is_announced());
 }
@@ -177,6 +177,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
              [model]\nbeams = {beams}\n"
         );
         for (name, (url, enabled, tasks, alerts)) in cameras {
+            let tasks: Vec<&str> = tasks.into_iter().collect();
             text += &format!(
                 "[[camera]]\nname = \"{name}\"\nurl = \"{url}\"\nenabled = {enabled}\ntasks = {tasks:?}\n"
             );

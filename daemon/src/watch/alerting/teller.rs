@@ -57,6 +57,17 @@ impl Teller {
         self.outbox.push_together(messages);
     }
 
+    /// Nothing is retained of a phrase any more.
+    pub(super) fn take_back(&self, subject: &Subject) {
+        self.take_picture_back(subject);
+        self.outbox.take_back([topics::attributes(&self.root, subject), topics::state(&self.root, subject)]);
+    }
+
+    /// No picture is retained of a phrase any more.
+    pub(super) fn take_picture_back(&self, subject: &Subject) {
+        self.outbox.take_back([topics::snapshot(&self.root, subject)]);
+    }
+
     /// Says what is so of a phrase, beside any event.
     pub(super) fn state(&self, subject: &Subject, state: AlertState) {
         self.outbox.keep_state(topics::state(&self.root, subject), state.as_str());

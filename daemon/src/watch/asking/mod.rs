@@ -21,6 +21,7 @@ use belvedere_models::{
 use belvedere_pipelines::Frame;
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::alerts::MessageRegion;
@@ -28,7 +29,7 @@ use crate::analyst::{AnalysisError, Analyst, Found};
 use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Inbox, IncomingMessage, MqttCounters, Outbox, topics};
 
-use super::camera_state::{CameraState, CameraStates};
+use super::camera_state::CameraState;
 use pace::Share;
 use question::Question;
 use refusal::Refusal;
@@ -52,14 +53,15 @@ pub(super) struct Asking {
     root: String,
     outbox: Arc<Outbox>,
     counters: Arc<MqttCounters>,
-    cameras: BTreeMap<String, AskedCamera>,
+    cameras: Mutex<BTreeMap<String, AskedCamera>>,
     waiting: Mutex<Waiting>,
 }
 
 /// A camera that can be asked.
-pub(super) struct AskedCamera {
+struct AskedCamera {
     /// Frames analysed per second.
-    pub(super) fps: f64,
+    fps: f64,
+    state: watch::Receiver<CameraState>,
 }
 
 /// The payload of `ROOT/CAMERA/answer`.
@@ -103,30 +105,44 @@ struct RefusalMessage<'a> {
 }
 
 impl Asking {
-    /// Nothing is asked yet; answers go to `outbox`, under `root`.
-    pub(super) fn new(
-        root: &str,
-        outbox: Arc<Outbox>,
-        counters: Arc<MqttCounters>,
-        cameras: BTreeMap<String, AskedCamera>,
-    ) -> Asking {
+    /// No camera can be asked yet; answers go to `outbox`, under `root`.
+    pub(super) fn new(root: &str, outbox: Arc<Outbox>, counters: Arc<MqttCounters>) -> Asking {
         let waiting = Mutex::new(Waiting::new());
-        Asking { root: root.to_owned(), outbox, counters, cameras, waiting }
+        Asking { root: root.to_owned(), outbox, counters, cameras: Mutex::default(), waiting }
+    }
+
+    /// From now on a camera can be asked while its state is online; `fps` of its frames are analysed in a second.
+    /// Takes the place of what was known of it.
+    pub(super) fn take_in(&self, camera: &str, fps: f64, state: watch::Receiver<CameraState>) {
+        self.cameras().insert(camera.to_owned(), AskedCamera { fps, state });
+    }
+
+    /// Lets a camera go; what was asked of it is refused.
+    pub(super) fn let_go(&self, camera: &str) {
+        self.cameras().remove(camera);
+        loop {
+            // The lock is not held while it is refused.
+            let pending = self.lock().let_go(camera);
+            let Some(pending) = pending else {
+                return;
+            };
+            self.refuse(camera, Some(&pending.question.id), &Refusal::UnknownCamera);
+        }
     }
 
     /// Hears questions from `inbox`, for ever.
-    pub(super) async fn hear(self: Arc<Asking>, inbox: Arc<Inbox>, states: CameraStates) {
+    pub(super) async fn hear(self: Arc<Asking>, inbox: Arc<Inbox>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                message = inbox.next() => self.ask(&message, &states),
-                _ = ticks.tick() => self.refuse_overdue(&states),
+                message = inbox.next() => self.ask(&message),
+                _ = ticks.tick() => self.refuse_overdue(),
             }
         }
     }
 
-    fn ask(&self, message: &IncomingMessage, states: &CameraStates) {
+    fn ask(&self, message: &IncomingMessage) {
         // Kept from before: whoever asked it has long gone, and it would be asked again at each connection.
         if message.is_retained {
             return;
@@ -141,31 +157,32 @@ impl Asking {
             }
         };
         let id = question.id.clone();
-        if let Err(why) = self.put(camera, question, states) {
+        if let Err(why) = self.put(camera, question) {
             self.refuse(camera, Some(&id), &why);
         }
     }
 
-    fn put(&self, camera: &str, question: Question, states: &CameraStates) -> Result<(), Refusal> {
-        let asked = self.cameras.get(camera).ok_or(Refusal::UnknownCamera)?;
-        match states.of(camera) {
+    fn put(&self, camera: &str, question: Question) -> Result<(), Refusal> {
+        let (fps, state) = self.known(camera).ok_or(Refusal::UnknownCamera)?;
+        match state {
             CameraState::Disabled => return Err(Refusal::Disabled),
             CameraState::Offline => return Err(Refusal::Offline),
             CameraState::Online => {}
         }
         let now = Instant::now();
-        let frames_apart = Duration::try_from_secs_f64(2.0 / asked.fps).unwrap_or(WAIT_LIMIT);
+        let frames_apart = Duration::try_from_secs_f64(2.0 / fps).unwrap_or(WAIT_LIMIT);
         let until = now + WAIT_LIMIT + frames_apart;
         self.lock().put(Pending { camera: camera.to_owned(), question, until }, now)
     }
 
-    fn refuse_overdue(&self, states: &CameraStates) {
+    fn refuse_overdue(&self) {
         let overdue = self.lock().take_overdue(Instant::now());
         for Pending { camera, question, .. } in overdue {
-            let why = match states.of(&camera) {
-                CameraState::Disabled => Refusal::Disabled,
-                CameraState::Offline => Refusal::Offline,
-                CameraState::Online => Refusal::NoFrame,
+            let why = match self.known(&camera) {
+                None => Refusal::UnknownCamera,
+                Some((_, CameraState::Disabled)) => Refusal::Disabled,
+                Some((_, CameraState::Offline)) => Refusal::Offline,
+                Some((_, CameraState::Online)) => Refusal::NoFrame,
             };
             self.refuse(&camera, Some(&question.id), &why);
         }
@@ -181,6 +198,15 @@ impl Asking {
         }
         let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
         self.outbox.push_result(topics::answer(&self.root, camera), to_json(&message));
+    }
+
+    /// The rate and the state of a camera that can be asked.
+    fn known(&self, camera: &str) -> Option<(f64, CameraState)> {
+        self.cameras().get(camera).map(|camera| (camera.fps, *camera.state.borrow()))
+    }
+
+    fn cameras(&self) -> MutexGuard<'_, BTreeMap<String, AskedCamera>> {
+        self.cameras.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

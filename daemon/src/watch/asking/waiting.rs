@@ -68,6 +68,12 @@ impl Waiting {
         self.questions.remove(place)
     }
 
+    /// Forgets a camera, question by question, the oldest first; `None` once nothing is left of it.
+    pub(super) fn let_go(&mut self, camera: &str) -> Option<Pending> {
+        self.of_camera.remove(camera);
+        self.take(camera)
+    }
+
     /// Takes those that have waited too long.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<Pending> {
         let (overdue, left) =
