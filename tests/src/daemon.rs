@@ -15,7 +15,7 @@ use crate::Process;
 pub struct Daemon {
     /// The process: its output and its end.
     pub process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Daemon {
@@ -34,7 +34,25 @@ impl Daemon {
         // What waits for the broker is this daemon's own.
         command.env("STATE_DIRECTORY", folder.path().join("state"));
         adjust(&mut command);
-        Ok(Self { process: Process::spawn("belvedere", &mut command)?, _folder: folder })
+        Ok(Self { process: Process::spawn("belvedere", &mut command)?, folder })
+    }
+
+    /// Where its configuration is.
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("belvedere.toml")
+    }
+
+    /// Puts another configuration in the place of its own, as editors do.
+    pub fn rewrite(&self, config: &str) -> Result<()> {
+        let new = self.folder.path().join("belvedere.toml.new");
+        fs::write(&new, config)?;
+        Ok(fs::rename(new, self.config_path())?)
+    }
+
+    /// Puts another configuration in the place of its own and asks it to read that.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        self.rewrite(config)?;
+        self.process.signal(Signal::HUP)
     }
 
     /// Asks it to end, as systemd does.
