@@ -7,12 +7,13 @@ mod verdict;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use serde_json::Value;
 
 pub use configurations::{Configurations, Kind};
 pub use verdict::{SteadyCamera, Verdict};
 
-use crate::{Broker, Daemon, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns};
+use crate::{Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns};
 
 /// Cameras that are in every configuration, the same in all.
 const STEADY: [&str; 2] = ["steady-stream", "steady-test"];
@@ -75,11 +76,15 @@ struct Stress {
 
 impl Stress {
     fn reload(&mut self, kind: Kind, text: &str) -> Result<()> {
-        let mark = self.subscriber.mark();
-        let clock = Instant::now();
+        let (mark, clock, asked) = (self.subscriber.mark(), Instant::now(), Timestamp::now());
         self.daemon.reload(text)?;
+        // A new link says what was so before, too.
+        let is_new = |message: &Message| {
+            let read_at = message.json().ok()?["read_at"].as_str()?.parse::<Timestamp>().ok()?;
+            Some(read_at.as_millisecond() >= asked.as_millisecond())
+        };
         let said = self.subscriber.wait_for_after(mark, "what became of it", RELOAD_WITHIN, |message| {
-            message.topic == "belvedere/config" && !message.retained && !message.payload.is_empty()
+            message.topic == "belvedere/config" && is_new(message) == Some(true)
         });
         let said = said.with_context(|| format!("{kind:?}:\n{text}"))?.json()?;
         let expected = match kind {
