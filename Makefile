@@ -13,6 +13,13 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ORT_DYLIB_PATH ?= $(shell scripts/onnxruntime.sh path)
 export ORT_DYLIB_PATH
 
+# Headers of TensorRT 11 and TensorRT-RTX, against which the shim is compiled where the system has none, and the libraries
+# of TensorRT-RTX, with which tests build engines. The daemon itself looks for an installed TensorRT.
+export BELVEDERE_TENSORRT_HEADERS ?= $(shell scripts/tensorrt-headers.sh path)
+export BELVEDERE_TENSORRT_RTX ?= $(shell scripts/tensorrt-rtx.sh path)
+# What `make engines` builds: MODEL[:CAPABILITY,...] of tiny, base and large.
+ENGINES ?= tiny base large
+
 # The test that asks the ONNX checker runs this Python, and the held-out pictures are drawn with it.
 BELVEDERE_PYTHON ?= $(CURDIR)/.venv/bin/python
 export BELVEDERE_PYTHON

@@ -130,6 +130,7 @@ def belvedere(arguments: argparse.Namespace) -> list[dict]:
         arguments.iterations, "--warm-up", arguments.warm_up, "--engines", arguments.engines,
         *[option for batch in arguments.batches for option in ("--batch", batch)],
         *[option for tokens in TOKENS for option in ("--tokens", tokens)],
+        *(["--device", "cpu", "--exact"] if arguments.device == "cpu" else []),
     ]
     output = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True).stdout
     return [dict(json.loads(line), side="belvedere") for line in output.splitlines() if line.startswith("{")]

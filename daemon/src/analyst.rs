@@ -17,6 +17,7 @@ use belvedere_models::evidence::{Asked, Examiner, Look};
 use crate::bundled;
 use crate::cache;
 use crate::config::ModelSettings;
+use crate::doctor;
 use crate::messages::TimingMs;
 use crate::prompter::Prompter;
 
@@ -32,6 +33,14 @@ pub enum AnalysisError {
     /// The checkpoint, the engine or the prompt is at fault, or the call was cancelled.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The device that was asked for is not to be had, with what `doctor` says to do about it.
+    #[error("{error}{}", .advice.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Unavailable {
+        /// What the engine says.
+        error: ModelError,
+        /// Lines for people.
+        advice: Vec<String>,
+    },
     /// The bundled checkpoint cannot be unpacked.
     #[error("the bundled model cannot be written to {}: {reason}", dir.display())]
     Bundled {
@@ -46,12 +55,8 @@ impl AnalysisError {
     /// Whether a device or a library that is needed is missing on this machine.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            AnalysisError::Model(error) => matches!(
-                error,
-                ModelError::RuntimeMissing { .. }
-                    | ModelError::RuntimeUnusable { .. }
-                    | ModelError::Request { what: "device", .. }
-            ),
+            AnalysisError::Unavailable { .. } => true,
+            AnalysisError::Model(error) => is_unavailable(error),
             _ => false,
         }
     }
@@ -60,6 +65,15 @@ impl AnalysisError {
     pub fn is_cancelled(&self) -> bool {
         matches!(self, AnalysisError::Model(ModelError::Cancelled))
     }
+}
+
+fn is_unavailable(error: &ModelError) -> bool {
+    matches!(
+        error,
+        ModelError::RuntimeMissing { .. }
+            | ModelError::RuntimeUnusable { .. }
+            | ModelError::Request { what: "device", .. }
+    )
 }
 
 /// What was found in one picture, prompt by prompt.
@@ -138,7 +152,11 @@ impl Analyst {
             ..LoadOptions::default()
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
-        let florence = Florence::load(&checkpoint, &options)?;
+        let florence =
+            Florence::load(&checkpoint, &options).map_err(|error| match is_unavailable(&error) {
+                true => AnalysisError::Unavailable { error, advice: doctor::advice(settings.device) },
+                false => error.into(),
+            })?;
         let max_prompt_tokens = checkpoint.config().text.max_positions.saturating_sub(image_tokens);
         let weights = if settings.path.is_none() { ScoreWeights::BUNDLED } else { ScoreWeights::UNFITTED };
         Ok(Analyst {
@@ -395,6 +413,47 @@ impl Analyst {
     ) -> Result<Vec<Generation>, AnalysisError> {
         let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
         Ok(self.florence.generate(features, &token_ids, &self.options, cancel)?)
+    }
+
+    /// The same with a search and a limit of the caller's.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn generate_with(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[Prompt],
+        beams: usize,
+        max_new_tokens: usize,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Generation>, AnalysisError> {
+        let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
+        let options = GenerationOptions { beams, max_new_tokens, ..self.options.clone() };
+        Ok(self.florence.generate(features, &token_ids, &options, cancel)?)
+    }
+
+    /// How probable the model holds `answers`, one to each prompt, token by token after the first.
+    ///
+    /// # Errors
+    /// The engine's, and cancellation.
+    pub fn score(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[Prompt],
+        answers: &[Vec<u32>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Vec<f32>>, AnalysisError> {
+        let token_ids: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
+        let answers: Vec<&[u32]> = answers.iter().map(Vec::as_slice).collect();
+        Ok(self.florence.score(features, &token_ids, &answers, 1, cancel)?)
+    }
+
+    /// The values of what the vision tower made of a picture, for comparisons.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, AnalysisError> {
+        Ok(self.florence.engine().read_features(features)?)
     }
 
     /// The stage after the model.

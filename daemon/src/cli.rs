@@ -57,6 +57,10 @@ pub enum Command {
     Bench(Bench),
     /// Fit the score that a phrase's alert needs to pictures of one's own.
     Calibrate(Box<Calibrate>),
+    /// Say what this machine has, what will run the model, and what to do about what is missing.
+    Doctor(Doctor),
+    /// Compare a device with the CPU, stage by stage, and measure it: a report to paste into an issue.
+    Selftest(Selftest),
 }
 
 /// Which configuration.
@@ -198,6 +202,15 @@ pub enum ModelCommand {
         #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
         format: OutputFormat,
     },
+    /// Build the engines of a model for this machine's GPU, which `run` does at its first start.
+    Build {
+        /// Which model, and where it is to run.
+        #[command(flatten)]
+        model: ModelChoice,
+        /// Build anew what is there already. Engines of other models go too, and are built when these are next used.
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// Write the ONNX graphs of a checkpoint into a folder.
     Export {
         /// The checkpoint's folder.
@@ -309,6 +322,39 @@ pub struct Calibrate {
     /// Of the cameras in the configuration, only this one.
     #[arg(long, value_name = "NAME")]
     pub camera: Option<String>,
+}
+
+/// `belvedere doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exits with 0 where what is asked for can run, and with 69 where it cannot.")]
+pub struct Doctor {
+    /// The configuration whose device is asked for [default: that of the service, where there is one].
+    #[arg(long, value_name = "FILE", conflicts_with = "device")]
+    pub config: Option<PathBuf>,
+    /// The device that is asked for: auto, cpu or tensorrt [default: the configuration's, else auto].
+    #[arg(long, value_parser = parse_device, value_name = "DEVICE")]
+    pub device: Option<Device>,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
+}
+
+/// `belvedere selftest`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The reference is the exact precision on the CPU. Exits with 0 where every stage is within its limit, with 1 where
+one is not, and with 69 where the device cannot be used.")]
+pub struct Selftest {
+    /// Which model, and the device that is compared with the CPU.
+    #[command(flatten)]
+    pub model: ModelChoice,
+    /// Measured rounds on either side; the median counts.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub iterations: u32,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub format: OutputFormat,
 }
 
 /// `belvedere demo`

@@ -70,7 +70,9 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["run", "check", "demo", "infer", "model", "probe", "bench", "calibrate"] {
+    for command in
+        ["run", "check", "demo", "infer", "model", "probe", "bench", "calibrate", "doctor", "selftest"]
+    {
         let output = belvedere(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         assert!(text(&output.stdout).lines().count() > 5, "{command}");
@@ -95,7 +97,9 @@ fn a_device_that_is_not_there_is_69_and_not_another_one() {
     let pixel = belvedere_kernels::RgbImage { width: 1, height: 1, pixels: vec![0; 3] };
     belvedere::picture::write_png(&picture, &pixel).unwrap();
     let output = belvedere(&["infer", "--device", "tensorrt", picture.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(69), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("->"), "no next step: {said}");
     assert!(Path::new(&picture).exists());
 }
 

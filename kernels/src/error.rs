@@ -1,4 +1,4 @@
-//! What can be wrong with a picture or a preprocessing specification.
+//! What can be wrong with a picture, a preprocessing specification, or the arguments of a kernel.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl fmt::Display for PlaneName {
     }
 }
 
-/// A picture or a specification that this crate refuses. Nothing was computed when one is returned.
+/// A picture, a specification or an argument that this crate refuses. Nothing was computed when one is returned.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum KernelError {
     /// A picture without a single pixel.
@@ -107,5 +107,53 @@ pub enum KernelError {
         value: f64,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// Memory that is too small for what a kernel is to do with it, or begins between two elements.
+    #[error("{kernel}: {argument} is {got} bytes at {at:#x}, needs {}", .needed.map_or("more than can be addressed".into(), |bytes| format!("{bytes}, aligned")))]
+    Slice {
+        /// The kernel.
+        kernel: &'static str,
+        /// Its argument.
+        argument: &'static str,
+        /// Bytes needed; `None`: more than can be addressed.
+        needed: Option<usize>,
+        /// Bytes as given.
+        got: usize,
+        /// Address of the first, as given.
+        at: u64,
+    },
+    /// A number that a kernel cannot take.
+    #[error("{kernel}: {argument} is {got}, must be 1 to {most}")]
+    Count {
+        /// The kernel.
+        kernel: &'static str,
+        /// Its argument.
+        argument: &'static str,
+        /// As given.
+        got: usize,
+        /// The largest that it takes.
+        most: u32,
+    },
+    /// A device that cannot do what was asked of it.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
+    /// A part of memory that is not inside it.
+    #[error("memory that was planned too small: {0}")]
+    Plan(#[from] crate::device::SliceError),
+    /// Rows that do not make whole groups.
+    #[error("{kernel}: {rows} rows in groups of {group}")]
+    Groups {
+        /// The kernel.
+        kernel: &'static str,
+        /// Rows as given.
+        rows: usize,
+        /// Rows of a group as given.
+        group: u32,
+    },
+    /// A ring whose entries would not follow each other where the count of steps begins again.
+    #[error("next_token: a ring of {got} steps; must be a power of two")]
+    RingSteps {
+        /// As given.
+        got: u32,
     },
 }

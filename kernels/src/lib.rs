@@ -19,6 +19,7 @@ mod colorimetry;
 pub mod device;
 mod error;
 mod image_view;
+pub mod launch;
 mod preprocess;
 mod resize;
 mod rgb_image;

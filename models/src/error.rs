@@ -201,6 +201,19 @@ pub enum ModelError {
         /// The engine's precision.
         precision: &'static str,
     },
+    /// TensorRT refused or failed something.
+    #[error(transparent)]
+    TensorRt(belvedere_tensorrt::TensorRtError),
+    /// There is no room for an engine file.
+    #[error("{folder}: no room for an engine of {needed_bytes} bytes: {source}", folder = .folder.display())]
+    NoSpace {
+        /// The folder of engines.
+        folder: PathBuf,
+        /// What is needed, in bytes.
+        needed_bytes: u64,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The caller's [`CancelToken`](crate::CancelToken) was cancelled.
     #[error("cancelled")]
     Cancelled,

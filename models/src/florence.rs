@@ -5,7 +5,8 @@ use crate::checkpoint::Checkpoint;
 use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of};
 use crate::engine::ort::{OrtEngine, OrtOptions};
 use crate::engine::tensorrt::OnBuild;
-use crate::engine::{BatchLimits, CancelToken, Engine, ImageFeatures, KeptPrompt, Pixels};
+use crate::engine::{BatchLimits, CancelToken, Engine, How, ImageFeatures, KeptPrompt, Pixels, Source};
+use crate::submissions::{Answered, Submission, Submissions};
 
 /// Where to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +80,7 @@ impl Default for LoadOptions {
 pub struct Florence {
     engine: Box<dyn Engine>,
     decoder: DecoderConfig,
+    submissions: Submissions,
 }
 
 impl Florence {
@@ -106,22 +108,12 @@ impl Florence {
                 cancel: options.cancel.clone(),
             },
         )?;
-        let generation = &config.generation;
-        let decoder = DecoderConfig {
-            vocabulary: config.logit_rows(),
-            decoder_start: generation.decoder_start,
-            eos: generation.eos,
-            forced_bos: generation.forced_bos,
-            forced_eos: generation.forced_eos,
-            no_repeat_ngram: generation.no_repeat_ngram,
-            max_positions: config.text.max_positions,
-        };
-        Ok(Self::with_engine(Box::new(engine), decoder))
+        Ok(Self::with_engine(Box::new(engine), DecoderConfig::new(config)))
     }
 
     /// Puts the decode loop on an engine; what `load` does once it has one.
     pub fn with_engine(engine: Box<dyn Engine>, decoder: DecoderConfig) -> Self {
-        Self { engine, decoder }
+        Self { engine, decoder, submissions: Submissions::default() }
     }
 
     /// What runs where and how, in one line for people.
@@ -149,7 +141,64 @@ impl Florence {
         Ok((features, clock.elapsed().as_secs_f64() * 1e3))
     }
 
-    /// Answers prompts about one picture as one batch, in their order.
+    /// Runs the vision tower on pictures of several cameras, together where the engine can. Returns their features in
+    /// order, and the time taken for all of them in ms.
+    ///
+    /// # Errors
+    /// As for [`encode_image`](Self::encode_image).
+    pub fn encode_images(
+        &mut self,
+        pictures: &[Pixels<'_>],
+        cancel: &CancelToken,
+    ) -> Result<(Vec<ImageFeatures>, f64), ModelError> {
+        let clock = Instant::now();
+        let features = self.engine.encode_images(pictures, cancel)?;
+        Ok((features, clock.elapsed().as_secs_f64() * 1e3))
+    }
+
+    /// Asks prompts about one picture without waiting for the answers, which [`turn`](Self::turn) gives.
+    ///
+    /// # Errors
+    /// Options out of range, a prompt that is too long. An engine that answers one picture at a time says so only with
+    /// the answers.
+    pub fn submit<P: AsRef<[u32]>>(
+        &mut self,
+        features: &ImageFeatures,
+        prompts: &[P],
+        options: &GenerationOptions,
+    ) -> Result<Submission, ModelError> {
+        let prompts: Vec<&[u32]> = prompts.iter().map(AsRef::as_ref).collect();
+        self.submissions.submit(self.engine.as_mut(), features, &prompts, options)
+    }
+
+    /// Goes on with what was submitted, and returns what has been answered since the last call: nothing, or some
+    /// submissions, each with all of its answers. Sequences about different pictures are decoded together where the
+    /// engine can; elsewhere a turn answers the oldest submission. Returns at once where nothing is in flight.
+    ///
+    /// What is in flight also goes on while [`generate`](Self::generate) and the others wait for their own.
+    ///
+    /// # Errors
+    /// Cancellation, after which everything is still in flight; a failure of the engine, which loses it all.
+    pub fn turn(&mut self, cancel: &CancelToken) -> Result<Vec<Answered>, ModelError> {
+        self.submissions.turn(self.engine.as_mut(), &self.decoder, cancel)
+    }
+
+    /// Gives up a submission. Its answers will not come.
+    pub fn withdraw(&mut self, submission: Submission) {
+        self.submissions.withdraw(self.engine.as_mut(), submission);
+    }
+
+    /// Submissions whose answers have not been taken.
+    pub fn in_flight(&self) -> usize {
+        self.submissions.len()
+    }
+
+    /// How many prompts the engine answers at the same time; `None` where it answers one picture's at a time.
+    pub fn slots(&mut self) -> Option<usize> {
+        self.engine.in_flight().map(|in_flight| in_flight.slots())
+    }
+
+    /// Answers prompts about one picture together, in their order.
     ///
     /// # Errors
     /// Options out of range, a prompt that is too long, an engine failure, logits that are not finite, cancellation.
@@ -161,6 +210,11 @@ impl Florence {
         cancel: &CancelToken,
     ) -> Result<Vec<Generation>, ModelError> {
         let prompts: Vec<&[u32]> = prompts.iter().map(AsRef::as_ref).collect();
+        if let Some(in_flight) = self.engine.in_flight() {
+            let how = How::Generate(options);
+            let joining = prompts.iter().map(|prompt| (Source::Prompt { features, prompt }, how));
+            return self.submissions.together(in_flight, joining, cancel);
+        }
         generate(self.engine.as_mut(), features, &prompts, &self.decoder, options, cancel)
     }
 
@@ -190,6 +244,12 @@ impl Florence {
         cancel: &CancelToken,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         cancel.check()?;
+        if let Some(in_flight) = self.engine.in_flight() {
+            same_number(prompts.len(), answers.len(), 1)?;
+            let joining =
+                prompts.iter().zip(answers).map(|(kept, answer)| (Source::Kept(kept), How::Follow(answer)));
+            return Ok(log_probs(self.submissions.together(in_flight, joining, cancel)?));
+        }
         let precision = self.engine.precision();
         let mut batch = self.engine.resume(prompts, limits(1, answers))?;
         log_probs_of(batch.force(answers, 1)?, answers, self.decoder.vocabulary, precision)
@@ -208,6 +268,14 @@ impl Florence {
         answers_each: usize,
         cancel: &CancelToken,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
+        if let Some(in_flight) = self.engine.in_flight() {
+            same_number(prompts.len(), answers.len(), answers_each)?;
+            let joining = answers.iter().enumerate().filter_map(|(place, answer)| {
+                let prompt = prompts.get(place / answers_each)?;
+                Some((Source::Prompt { features, prompt }, How::Follow(answer)))
+            });
+            return Ok(log_probs(self.submissions.together(in_flight, joining, cancel)?));
+        }
         let precision = self.engine.precision();
         let mut batch = self.engine.start(features, prompts, limits(answers_each, answers), cancel)?;
         cancel.check()?;
@@ -218,6 +286,18 @@ impl Florence {
     pub fn answer_prefix(&self) -> Vec<u32> {
         std::iter::once(self.decoder.decoder_start).chain(self.decoder.forced_bos).collect()
     }
+}
+
+fn log_probs(generations: Vec<Generation>) -> Vec<Vec<f32>> {
+    generations.into_iter().map(|generation| generation.log_probs).collect()
+}
+
+fn same_number(prompts: usize, answers: usize, answers_each: usize) -> Result<(), ModelError> {
+    if answers_each > 0 && prompts.checked_mul(answers_each) == Some(answers) {
+        return Ok(());
+    }
+    let reason = format!("{answers} answers to {prompts} prompts, {answers_each} each");
+    Err(ModelError::Request { what: "answers", reason })
 }
 
 fn limits(rows: usize, answers: &[&[u32]]) -> BatchLimits {

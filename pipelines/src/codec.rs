@@ -24,6 +24,16 @@ impl Codec {
         }
     }
 
+    /// Its caps media type.
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::H264 => "video/x-h264",
+            Self::H265 => "video/x-h265",
+            Self::Mjpeg => "image/jpeg",
+            Self::Raw => "video/x-raw",
+        }
+    }
+
     /// From a caps media type.
     pub(crate) fn from_media_type(name: &str) -> Option<Self> {
         match name {

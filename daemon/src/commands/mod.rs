@@ -4,14 +4,19 @@ mod bench;
 mod calibrate;
 mod check;
 mod demo;
+mod doctor;
 mod error;
 mod infer;
 mod model;
 mod probe;
 mod run;
+mod selftest;
 mod table;
 
+use crate::analyst::{Analyst, Loading};
+use crate::building::BuildReporter;
 use crate::cli::Command;
+use crate::config::ModelSettings;
 use crate::exit::Exit;
 
 pub use calibrate::CalibrateError;
@@ -31,5 +36,14 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
         Command::Probe(options) => probe::probe(options),
         Command::Bench(options) => bench::bench(options),
         Command::Calibrate(options) => calibrate::calibrate(options),
+        Command::Doctor(options) => doctor::doctor(options),
+        Command::Selftest(options) => selftest::selftest(options),
     }
+}
+
+/// The model of a command; what is built for it shows on standard error.
+fn load(settings: &ModelSettings) -> Result<Analyst, CommandError> {
+    let reporter = BuildReporter::on_terminal().map_err(CommandError::system("starting threads"))?;
+    let loading = Loading { on_build: reporter.on_build(), ..Loading::default() };
+    Ok(Analyst::load_with(settings, loading)?)
 }

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::analyst;
-use crate::cli::{ModelCommand, OutputFormat};
+use crate::cache;
+use crate::cli::{ModelChoice, ModelCommand, OutputFormat};
+use crate::doctor;
 use crate::exit::Exit;
 use crate::messages::to_json;
 
@@ -26,9 +28,32 @@ pub(super) fn model(command: &ModelCommand) -> Result<Exit, CommandError> {
                 OutputFormat::Json => println!("{}", String::from_utf8_lossy(&to_json(&info))),
             }
         }
+        ModelCommand::Build { model, rebuild } => build(model, *rebuild)?,
         ModelCommand::Export { model, out } => export(model, out)?,
     }
     Ok(Exit::Done)
+}
+
+/// Loads the model, which builds what is missing, and says what is there then.
+fn build(model: &ModelChoice, rebuild: bool) -> Result<(), CommandError> {
+    let folder = cache::engines();
+    if let Some(folder) = folder.as_deref().filter(|_| rebuild) {
+        for file in doctor::engine_files(folder) {
+            let path = folder.join(&file.name);
+            std::fs::remove_file(&path).map_err(CommandError::system(path.to_string_lossy()))?;
+        }
+    }
+    let analyst = super::load(&model.settings())?;
+    println!("{}", analyst.description());
+    let Some(folder) = folder else { return Ok(()) };
+    let files = doctor::engine_files(&folder);
+    if files.is_empty() {
+        println!("nothing is built for this device");
+    }
+    for file in files {
+        println!("{}  {}", folder.join(file.name).display(), mb(file.bytes));
+    }
+    Ok(())
 }
 
 fn export(model: &Path, out: &Path) -> Result<(), CommandError> {

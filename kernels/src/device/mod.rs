@@ -61,6 +61,20 @@ pub struct Pitched {
     pub pitch: usize,
 }
 
+impl Pitched {
+    /// Checks that `rows` rows of `row_bytes` each lie inside, and beside each other.
+    ///
+    /// # Errors
+    /// They do not; it says where the last one would be.
+    pub fn holds(&self, row_bytes: usize, rows: usize) -> Result<(), SliceError> {
+        let last = rows.saturating_sub(1).saturating_mul(self.pitch);
+        if row_bytes > self.pitch && rows > 1 {
+            return Err(SliceError { offset: self.pitch, bytes: row_bytes, of: self.pitch });
+        }
+        self.slice.part(last, row_bytes).map(|_| ())
+    }
+}
+
 /// A device and what it can be asked for.
 pub trait Device {
     /// Device memory.

@@ -192,7 +192,7 @@ fn thirds_mut(planes: &mut [[u8; LANES]]) -> [&mut [u8]; 3] {
 /// Which pass Pillow runs first. Before 13.0 it was always the horizontal one; since then it is the vertical one
 /// where the height shrinks by more than twice as many pixels as the width does (python-pillow/Pillow pull
 /// request 9549).
-fn vertical_first(source: (u32, u32), target: (u32, u32)) -> bool {
+pub(crate) fn vertical_first(source: (u32, u32), target: (u32, u32)) -> bool {
     let lost = |source: u32, target: u32| i64::from(source) - i64::from(target);
     lost(source.1, target.1) > (2 * lost(source.0, target.0)).max(0)
 }

@@ -16,7 +16,9 @@ mod weights;
 mod window;
 
 pub use bicubic::BicubicResize;
+pub(crate) use bicubic::vertical_first;
 pub(crate) use rows::{ChromaTerms, RgbRows, interleave};
+pub(crate) use weights::WeightTable;
 
 /// Outputs summed side by side.
 pub(crate) const LANES: usize = 16;

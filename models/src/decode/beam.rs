@@ -1,4 +1,4 @@
-use super::generation::{EarlyStopping, Finished, Turn};
+use super::generation::{EarlyStopping, Finished, GenerationOptions, Turn};
 use super::processors::Processors;
 use super::scan::{Best, LogSumExp};
 use crate::engine::NextRow;
@@ -47,13 +47,8 @@ struct Candidate {
 
 impl BeamSearch {
     /// Starts from `prefix`, whose tokens after the first (the decoder prompt, p = 1) were forced.
-    pub(crate) fn new(
-        beams: usize,
-        processors: Processors,
-        early_stopping: EarlyStopping,
-        length_penalty: f32,
-        prefix: &[u32],
-    ) -> Self {
+    pub(crate) fn new(options: &GenerationOptions, processors: Processors, prefix: &[u32]) -> Self {
+        let GenerationOptions { beams, early_stopping, length_penalty, .. } = *options;
         let open = Hypothesis {
             tokens: prefix.to_vec(),
             log_probs: vec![0.0; prefix.len().saturating_sub(1)],
@@ -80,9 +75,31 @@ impl BeamSearch {
     /// Advances by one token. `rows` are the rows of this item, the first of them number `first_row` of the batch:
     /// one for each running sequence, or a single one that all of them share (after the prefill).
     pub(crate) fn advance(&mut self, first_row: usize, rows: &mut [&mut [f32]]) -> Turn {
-        let length = self.running.first().map_or(0, |r| r.tokens.len());
         let shared = rows.len() == 1;
-        let candidates = self.candidates(length, rows);
+        let candidates = self.candidates_from_logits(rows);
+        self.choose(candidates, |beam| if shared { first_row } else { first_row + beam })
+    }
+
+    /// Advances by one token, the engine having looked through the logits. `best` holds for each running sequence its
+    /// best 2K continuations as (log-probability, token), best first, the lowest token first among equals, banned ones
+    /// left out; the logarithms are those before any ban. Rows of the result are numbered from 0.
+    pub(crate) fn advance_best(&mut self, best: &[Vec<(f32, u32)>]) -> Turn {
+        let candidates = self.candidates_from_best(best);
+        self.choose(candidates, |beam| beam)
+    }
+
+    /// The running sequences, in the order of their rows.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = &[u32]> {
+        self.running.iter().map(|running| running.tokens.as_slice())
+    }
+
+    fn length(&self) -> usize {
+        self.running.first().map_or(0, |running| running.tokens.len())
+    }
+
+    /// Steps 3 to 8 on the best 2K candidates; `row` numbers the row that holds a running sequence.
+    fn choose(&mut self, candidates: Vec<Candidate>, row: impl Fn(usize) -> usize) -> Turn {
+        let length = self.length();
 
         // 3. What stops a candidate.
         let max_length = self.processors.max_length;
@@ -138,15 +155,15 @@ impl BeamSearch {
             return Turn::Finished(self.take_best());
         }
         let rows = self.running.iter().map(|r| NextRow {
-            parent: if shared { first_row } else { first_row + r.beam },
+            parent: row(r.beam),
             token: r.tokens.last().copied().unwrap_or(self.processors.eos),
         });
         Turn::Continue(rows.collect())
     }
 
     /// Steps 1 and 2: the best 2K continuations of all running sequences, best first.
-    fn candidates(&mut self, length: usize, rows: &mut [&mut [f32]]) -> Vec<Candidate> {
-        let shared = rows.len() == 1;
+    fn candidates_from_logits(&mut self, rows: &mut [&mut [f32]]) -> Vec<Candidate> {
+        let (length, shared) = (self.length(), rows.len() == 1);
         let mut candidates = Vec::with_capacity(2 * self.beams * self.beams);
         // Bans differ between sequences only where their tokens do; after the prefill they share row and tokens.
         for (beam, running) in self.running.iter().enumerate() {
@@ -173,6 +190,30 @@ impl BeamSearch {
                 row[id] = logit; // the row may be shared
             }
         }
+        self.best_of(candidates)
+    }
+
+    /// The same where the best of each sequence are known.
+    fn candidates_from_best(&self, best: &[Vec<(f32, u32)>]) -> Vec<Candidate> {
+        let forced = self.processors.forced(self.length());
+        let mut candidates = Vec::with_capacity(2 * self.beams * self.beams);
+        for (beam, (running, best)) in self.running.iter().zip(best).enumerate() {
+            match forced {
+                Some(token) => {
+                    candidates.push(Candidate { score: running.score, log_prob: 0.0, beam, token });
+                }
+                None => candidates.extend(best.iter().map(|&(log_prob, token)| Candidate {
+                    score: log_prob + running.score,
+                    log_prob,
+                    beam,
+                    token,
+                })),
+            }
+        }
+        self.best_of(candidates)
+    }
+
+    fn best_of(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
         candidates.truncate(2 * self.beams);
         candidates

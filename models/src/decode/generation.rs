@@ -5,6 +5,7 @@ use super::greedy::Greedy;
 use super::processors::Processors;
 use super::scan::all_finite;
 use crate::ModelError;
+use crate::checkpoint::FlorenceConfig;
 use crate::engine::{BatchLimits, CancelToken, Engine, ImageFeatures, NextRow};
 
 /// What decoding needs to know of a checkpoint (spec 1.3, 4.5). All ids come from its configuration.
@@ -24,6 +25,22 @@ pub struct DecoderConfig {
     pub no_repeat_ngram: usize,
     /// Decoder positions; a sequence has at most one token more.
     pub max_positions: usize,
+}
+
+impl DecoderConfig {
+    /// Of a checkpoint.
+    pub fn new(config: &FlorenceConfig) -> DecoderConfig {
+        let generation = &config.generation;
+        DecoderConfig {
+            vocabulary: config.logit_rows(),
+            decoder_start: generation.decoder_start,
+            eos: generation.eos,
+            forced_bos: generation.forced_bos,
+            forced_eos: generation.forced_eos,
+            no_repeat_ngram: generation.no_repeat_ngram,
+            max_positions: config.text.max_positions,
+        }
+    }
 }
 
 /// When a beam search may end (spec 4.8).
@@ -67,9 +84,11 @@ impl Default for GenerationOptions {
     }
 }
 
-/// Where the time of a `generate` call went. The call's whole batch shares one of these.
+/// Where the time of a generation went. Where an engine decodes a call's prompts as one batch, they share one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StageTimes {
+    /// Waiting for a place among the sequences that run together.
+    pub queued_ms: f64,
     /// Encoding prompts and picture, cross keys and values included.
     pub encoder_ms: f64,
     /// Feeding the forced first tokens.
@@ -134,28 +153,15 @@ pub fn generate(
     options: &GenerationOptions,
     cancel: &CancelToken,
 ) -> Result<Vec<Generation>, ModelError> {
-    check(config, options)?;
+    let opening = Opening::new(config, options)?;
     if prompts.is_empty() {
         return Ok(Vec::new());
     }
-    let max_length = options.max_new_tokens.min(config.max_positions).saturating_add(1);
-    let processors = Processors {
-        no_repeat_ngram: config.no_repeat_ngram,
-        eos: config.eos,
-        min_new_tokens: options.min_new_tokens,
-        forced_bos: config.forced_bos,
-        forced_eos: config.forced_eos,
-        max_length,
-    };
-    // Forced tokens need no logits: what the start token is followed by is known before the model runs.
-    let mut prefix = vec![config.decoder_start];
-    if let Some(token) = processors.forced(prefix.len()) {
-        prefix.push(token);
-        if prefix.len() >= max_length || token == config.eos {
-            let done = Generation { token_ids: prefix, log_probs: vec![0.0], timing: StageTimes::default() };
-            return Ok(vec![done; prompts.len()]);
-        }
+    if let Some(done) = opening.complete() {
+        return Ok(vec![done; prompts.len()]);
     }
+    let Opening { processors, prefix } = opening;
+    let max_length = processors.max_length;
 
     let mut timing = StageTimes::default();
     let precision = engine.precision();
@@ -211,6 +217,40 @@ pub fn generate(
         .collect())
 }
 
+/// What is known of a sequence before the model runs. Forced tokens need no logits.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) processors: Processors,
+    /// The start token, and the token that is forced behind it, if one is.
+    pub(crate) prefix: Vec<u32>,
+}
+
+impl Opening {
+    /// # Errors
+    /// Options out of range.
+    pub(crate) fn new(config: &DecoderConfig, options: &GenerationOptions) -> Result<Opening, ModelError> {
+        check(config, options)?;
+        let processors = Processors {
+            no_repeat_ngram: config.no_repeat_ngram,
+            eos: config.eos,
+            min_new_tokens: options.min_new_tokens,
+            forced_bos: config.forced_bos,
+            forced_eos: config.forced_eos,
+            max_length: options.max_new_tokens.min(config.max_positions).saturating_add(1),
+        };
+        let prefix = std::iter::once(config.decoder_start).chain(processors.forced(1)).collect();
+        Ok(Opening { processors, prefix })
+    }
+
+    /// The whole sequence, where the forced token ends it.
+    pub(crate) fn complete(&self) -> Option<Generation> {
+        let forced = *self.prefix.get(1)?;
+        let is_complete = self.prefix.len() >= self.processors.max_length || forced == self.processors.eos;
+        let timing = StageTimes::default();
+        is_complete.then(|| Generation { token_ids: self.prefix.clone(), log_probs: vec![0.0], timing })
+    }
+}
+
 impl Active {
     fn advance(&mut self, rows: &mut [&mut [f32]]) -> Turn {
         let own = rows.get_mut(self.first_row..self.first_row + self.rows).unwrap_or_default();
@@ -227,13 +267,7 @@ fn search(options: &GenerationOptions, processors: Processors, prefix: &[u32]) -
     if options.beams == 1 {
         return Search::Greedy(Greedy::new(processors, prefix));
     }
-    Search::Beam(BeamSearch::new(
-        options.beams,
-        processors,
-        options.early_stopping,
-        options.length_penalty,
-        prefix,
-    ))
+    Search::Beam(BeamSearch::new(options, processors, prefix))
 }
 
 /// The rows, cut to the tokens there are, every value known to be finite.

@@ -7,5 +7,7 @@ mod greedy;
 mod processors;
 mod scan;
 
+pub(crate) use beam::BeamSearch;
 pub(crate) use forced::log_probs_of;
 pub use generation::{DecoderConfig, EarlyStopping, Generation, GenerationOptions, StageTimes, generate};
+pub(crate) use generation::{Finished, Opening, Turn};

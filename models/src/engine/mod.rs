@@ -2,6 +2,7 @@
 //! every engine: ONNX Runtime now, TensorRT later, [`scripted`] in tests.
 
 mod cancel;
+mod in_flight;
 pub mod ort;
 pub mod scripted;
 pub mod tensorrt;
@@ -10,6 +11,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 pub use cancel::{CancelGuard, CancelToken};
+pub use in_flight::{Ended, How, InFlight, Source, Ticket};
 
 use crate::ModelError;
 
@@ -126,12 +128,6 @@ pub trait Engine: Send {
     /// The precision's name, for errors.
     fn precision(&self) -> &'static str;
 
-    /// The values of image features, `[tokens, dim]`, row-major, on the host: for comparisons. `None` where the engine
-    /// keeps them to itself, or has not made them.
-    fn feature_values(&mut self, features: &ImageFeatures) -> Option<Vec<f32>> {
-        features.storage::<Vec<f32>>().cloned()
-    }
-
     /// Runs the vision graph on one picture.
     ///
     /// # Errors
@@ -139,6 +135,34 @@ pub trait Engine: Send {
     /// a running graph (it may also finish the picture and leave it to the next check).
     fn encode_image(&mut self, pixels: Pixels<'_>, cancel: &CancelToken)
     -> Result<ImageFeatures, ModelError>;
+
+    /// Runs the vision graph on several pictures, together where the engine can, and returns their features in order.
+    ///
+    /// # Errors
+    /// As for [`encode_image`](Self::encode_image).
+    fn encode_images(
+        &mut self,
+        pictures: &[Pixels<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ImageFeatures>, ModelError> {
+        pictures.iter().map(|pixels| self.encode_image(*pixels, cancel)).collect()
+    }
+
+    /// The values of features, `[tokens, dim]`, for comparing engines.
+    ///
+    /// # Errors
+    /// Features of another engine, an engine failure.
+    fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, ModelError> {
+        features.storage::<Vec<f32>>().cloned().ok_or_else(|| ModelError::Request {
+            what: "image features",
+            reason: "made by another engine".to_owned(),
+        })
+    }
+
+    /// The engine as one whose sequences join and leave a running batch, where it is one.
+    fn in_flight(&mut self) -> Option<&mut dyn InFlight> {
+        None
+    }
 
     /// Encodes prompts over one picture's features and opens a batch with one item for each prompt: cross keys and
     /// values are computed here, once. Prompts may differ in length. Dropping the batch releases its buffers to the

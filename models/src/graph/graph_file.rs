@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 
 #[cfg(test)]
 use super::onnx::FLOAT;
@@ -20,6 +21,8 @@ use crate::checkpoint::Weights;
 const IR_VERSION: i64 = 8;
 // Below this a weight stays inside the model file: a page of its own would be mostly empty.
 const SMALLEST_EXTERNAL_BYTES: u64 = 1024;
+// A piece of a weight at a time: a large one is not encoded into a second copy of itself.
+const DIGEST_ELEMENTS: usize = 1 << 18;
 
 /// An input or output of a graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +83,26 @@ impl Graph {
         self.weights.iter().map(Weight::bytes_long).sum()
     }
 
+    /// SHA-256 of the graph with its weights: two graphs of one digest compute the same. Reads every weight.
+    ///
+    /// # Errors
+    /// A weight that cannot be read.
+    pub fn digest(&self, weights: &dyn Weights) -> Result<[u8; 32], ModelError> {
+        let mut digest = Sha256::new();
+        // The graph itself, not the model around it, which names the version that wrote it.
+        let graph = self.declared().graph.unwrap_or_default().encode_to_vec();
+        digest.update((graph.len() as u64).to_le_bytes());
+        digest.update(graph);
+        for weight in &self.weights {
+            let elements = weight.read(weights)?;
+            for piece in elements.chunks(DIGEST_ELEMENTS) {
+                digest.update(weight.encode(piece));
+            }
+        }
+        Ok(digest.finalize().into())
+    }
+
     /// The model with its weights declared but not there.
-    #[cfg(test)]
     pub(super) fn declared(&self) -> ModelProto {
         self.model(self.weights.iter().map(declaration).collect())
     }

@@ -5,7 +5,8 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::{SessionEvent, SessionFailure, Tap};
-use crate::decoder::{Decoder, candidates, is_installed};
+use crate::decoder::{Decoder, candidates};
+use crate::element_facts::ElementFacts;
 use crate::{Codec, DecoderChoice, FailureKind, Redactor, SourceSpec, StreamFailure};
 
 /// The decoder's name in its pipeline.
@@ -87,7 +88,13 @@ impl VideoChain {
                 elements.push(pacer);
             }
             if let Some(download) = decoder.download {
-                elements.push(named(download, DOWNLOAD)?);
+                elements.push(named(download.element, DOWNLOAD)?);
+                if let Some(format) = download.format {
+                    let filter = make("capsfilter")?;
+                    let caps = gst::Caps::builder("video/x-raw").field("format", format).build();
+                    filter.set_property("caps", caps);
+                    elements.push(filter);
+                }
             }
             if decoder.small_pool {
                 self.tap.copy_frames();
@@ -131,7 +138,7 @@ impl VideoChain {
         if codec == Codec::Raw {
             return Ok(None);
         }
-        let found = candidates(&self.choice, codec, is_installed).map_err(|names| {
+        let found = candidates(&self.choice, codec, ElementFacts::of).map_err(|names| {
             StreamFailure::with_detail(FailureKind::MissingElement, format!("no {codec} decoder: {names}"))
         })?;
         let mut last = StreamFailure::new(FailureKind::DecoderFailed);
@@ -141,6 +148,9 @@ impl VideoChain {
                 continue;
             }
             let element = named(&decoder.element, DECODER)?;
+            for switch in decoder.switches {
+                turn_on(&element, switch);
+            }
             // A hardware decoder opens its device here, and says no here.
             if element.set_state(gst::State::Ready).is_ok() {
                 return Ok(Some((decoder, element)));
@@ -198,6 +208,14 @@ pub(super) fn make(factory: &str) -> Result<gst::Element, StreamFailure> {
 
 fn named(factory: &str, name: &str) -> Result<gst::Element, StreamFailure> {
     gst::ElementFactory::make(factory).name(name).build().map_err(|_| missing(factory))
+}
+
+/// Sets a property to true where the element has it: which ones there are depends on the board and its software.
+fn turn_on(element: &gst::Element, switch: &str) {
+    let is_switch = |property: glib::ParamSpec| property.value_type() == glib::Type::BOOL;
+    if element.find_property(switch).is_some_and(is_switch) {
+        element.set_property(switch, true);
+    }
 }
 
 fn missing(factory: &str) -> StreamFailure {

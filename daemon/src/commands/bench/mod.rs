@@ -4,7 +4,7 @@ mod clip;
 mod phrases;
 mod publishing;
 mod report;
-mod samples;
+pub(super) mod samples;
 
 use std::path::Path;
 use std::time::Instant;
@@ -39,7 +39,7 @@ pub(super) fn bench(options: &Bench) -> Result<Exit, CommandError> {
     };
     let loading = Instant::now();
     let mut analyst =
-        Analyst::load(&ModelSettings { beams: options.beams.into(), ..options.model.settings() })?;
+        super::load(&ModelSettings { beams: options.beams.into(), ..options.model.settings() })?;
     let load_ms = ms_since(loading);
     analyst.answer_with_exactly(options.tokens.into());
     let prompt = match &options.prompt {

@@ -4,31 +4,31 @@ use serde::Serialize;
 
 /// Every measured time, in ms, by stage, in the order in which stages were first seen.
 #[derive(Debug, Default)]
-pub(super) struct Samples(Vec<(&'static str, Vec<f64>)>);
+pub(in crate::commands) struct Samples(Vec<(&'static str, Vec<f64>)>);
 
 /// A stage's times.
 #[derive(Debug, Serialize)]
-pub(super) struct Summary {
-    pub(super) stage: &'static str,
-    pub(super) p50_ms: f64,
-    pub(super) p95_ms: f64,
-    pub(super) samples_ms: Vec<f64>,
+pub(in crate::commands) struct Summary {
+    pub(in crate::commands) stage: &'static str,
+    pub(in crate::commands) p50_ms: f64,
+    pub(in crate::commands) p95_ms: f64,
+    pub(in crate::commands) samples_ms: Vec<f64>,
 }
 
 impl Samples {
-    pub(super) fn add(&mut self, stage: &'static str, ms: f64) {
+    pub(in crate::commands) fn add(&mut self, stage: &'static str, ms: f64) {
         match self.0.iter_mut().find(|(name, _)| *name == stage) {
             Some((_, samples)) => samples.push(ms),
             None => self.0.push((stage, vec![ms])),
         }
     }
 
-    pub(super) fn median(&self, stage: &str) -> Option<f64> {
+    pub(in crate::commands) fn median(&self, stage: &str) -> Option<f64> {
         let (_, samples) = self.0.iter().find(|(name, _)| *name == stage)?;
         Some(percentile(samples, 50.0))
     }
 
-    pub(super) fn summaries(self) -> Vec<Summary> {
+    pub(in crate::commands) fn summaries(self) -> Vec<Summary> {
         let summary = |(stage, samples_ms): (&'static str, Vec<f64>)| Summary {
             stage,
             p50_ms: percentile(&samples_ms, 50.0),

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use super::CommandError;
 use crate::alerts::{AlertSettings, Phrase};
-use crate::analyst::Analyst;
 use crate::bundled;
 use crate::cli::Calibrate;
 use crate::config::{self, CameraSettings};
@@ -45,7 +44,7 @@ pub(super) fn calibrate(options: &Calibrate) -> Result<Exit, CommandError> {
         None => options.model.settings(),
     };
 
-    let mut analyst = Analyst::load(&model)?;
+    let mut analyst = super::load(&model)?;
     if analyst.is_bundled() {
         eprintln!("belvedere: no model is named: this is {}", bundled::KNOWS);
     }

@@ -14,7 +14,6 @@ use self::interview::{Answered, Interview};
 use self::question::{Asked, Question};
 use self::question_lines::QuestionLines;
 use super::CommandError;
-use crate::analyst::Analyst;
 use crate::cli::{Infer, OutputFormat};
 use crate::config::ModelSettings;
 use crate::exit::Exit;
@@ -24,7 +23,7 @@ use crate::{annotate, bundled, picture};
 pub(super) fn infer(options: &Infer) -> Result<Exit, CommandError> {
     // What is wrong with the question is said before a model is loaded.
     let source = Source::of(options)?;
-    let analyst = Analyst::load(&ModelSettings {
+    let analyst = super::load(&ModelSettings {
         beams: options.beams.into(),
         max_new_tokens: options.max_new_tokens.into(),
         ..options.model.settings()

@@ -71,7 +71,7 @@ fn version_in(build_info: &str) -> String {
 /// # Errors
 /// [`ModelError::RuntimeMissing`] with every path tried; [`ModelError::RuntimeUnusable`] for a file that is no ONNX
 /// Runtime or is too old.
-pub(super) fn environment(explicit: Option<&Path>) -> Result<Environment, ModelError> {
+pub fn environment(explicit: Option<&Path>) -> Result<Environment, ModelError> {
     Ok(loaded(explicit)?.environment)
 }
 

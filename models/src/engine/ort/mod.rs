@@ -14,6 +14,7 @@ mod session;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use library::environment;
 use ort::session::{RunOptions, Session};
 use ort::value::{Tensor, TensorRef};
 
@@ -75,7 +76,7 @@ impl OrtEngine {
         weights: &dyn Weights,
         options: &OrtOptions<'_>,
     ) -> Result<Self, ModelError> {
-        let environment = session::environment(options.library)?;
+        let environment = environment(options.library)?;
         let available = Provider::openvino_available();
         if options.openvino == Some(true) && !available {
             return Err(ModelError::Request {

@@ -6,7 +6,6 @@ use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
-use super::library;
 use crate::ModelError;
 use crate::engine::CancelToken;
 
@@ -91,6 +90,3 @@ fn configure(builder: SessionBuilder, provider: Provider, threads: usize) -> Res
     };
     builder.with_execution_providers(providers).map_err(|e| e.to_string())
 }
-
-/// The environment, for callers that make several sessions.
-pub(super) use library::environment;

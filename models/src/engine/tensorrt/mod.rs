@@ -4,10 +4,40 @@
 //! and order, and [`Networks`] for the graphs; tests give it the host and ONNX Runtime instead, with the same bindings in
 //! the same order.
 
+mod admission;
+mod beam_group;
+mod bucket_move;
 mod build_progress;
+mod cross_source;
+mod device_engine;
+mod engine_files;
+mod memory_plan;
+mod model_shape;
 mod networks;
+mod open;
+mod picture_encoder;
+mod pool;
 mod profiles;
+mod prompt_encoder;
+mod row_state;
+mod running_batch;
+mod sequence;
+mod staging;
+mod step_kernels;
+mod step_ring;
+mod step_variant;
+mod trt_networks;
+mod waiting;
+mod workspace;
 
 pub use build_progress::{BuildProgress, OnBuild};
+pub use device_engine::DeviceEngine;
+pub use engine_files::{
+    BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, MeasuredEngine,
+    OnPhase, TensorRtBuilder, UsePlan,
+};
+pub use memory_plan::{HEADROOM_BYTES, MemoryPlan, Purpose, ScratchBytes};
+pub use model_shape::ModelShape;
 pub use networks::{GraphName, Network, Networks};
 pub use profiles::{Bucket, Profile, Profiles};
+pub use trt_networks::{TensorRtNetwork, TensorRtNetworks};

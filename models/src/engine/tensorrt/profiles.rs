@@ -104,6 +104,13 @@ impl Profiles {
         }
     }
 
+    /// Those of them for no more than `rows` sequences at once.
+    pub fn up_to(&self, rows: usize) -> Profiles {
+        let cut = |sides: &[usize]| sides.iter().copied().filter(|side| *side <= rows).collect();
+        let (pictures, prompts) = (cut(&self.pictures), cut(&self.prompts));
+        Profiles { pictures, prompts, rows: cut(&self.rows), ..self.clone() }
+    }
+
     /// All profiles of a graph.
     pub fn of(&self, graph: GraphName) -> Vec<Profile> {
         let mut profiles: Vec<Profile> = match graph {
