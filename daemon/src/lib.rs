@@ -15,8 +15,11 @@ pub mod film;
 #[cfg(feature = "demo")]
 pub mod film_camera;
 pub mod home_assistant;
+pub mod http;
+pub mod live;
 pub mod logging;
 pub mod messages;
+pub mod metrics;
 pub mod mqtt;
 pub mod picture;
 pub mod process;

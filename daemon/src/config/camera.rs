@@ -96,8 +96,14 @@ fn read(table: &Reader<'_>) -> Read<CameraSettings> {
         table.blame("", error);
         return None;
     }
-    zones?;
-    Some(CameraSettings { name: name.to_string(), enabled: enabled?, source, tasks: tasks?, alerts: alerts? })
+    Some(CameraSettings {
+        name: name.to_string(),
+        enabled: enabled?,
+        source,
+        tasks: tasks?,
+        alerts: alerts?,
+        zones: zones?,
+    })
 }
 
 fn name(table: &Reader<'_>) -> Read<CameraName> {

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod camera;
+mod http;
 mod layers;
 mod model;
 mod mqtt;
@@ -18,8 +19,8 @@ mod settings;
 pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use settings::{
-    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, ModelSettings, MqttSettings,
-    OutboxPlace, OutboxSettings, Settings, Tls,
+    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, HttpSettings, ModelSettings,
+    MqttSettings, OutboxPlace, OutboxSettings, Settings, Tls,
 };
 
 use std::collections::HashMap;
@@ -50,12 +51,13 @@ pub fn load_with(path: &Path, environment: HashMap<String, String>) -> Result<Se
     let root = reader::Reader::root(&layers);
     let mqtt = root.table("mqtt", mqtt::read);
     let model = root.optional_table("model", model::read);
+    let http = root.optional_table("http", http::read);
     let cameras = camera::read_all(&root);
     root.refuse_unknown_keys();
     let problems = layers.into_problems();
-    match (mqtt, model, cameras) {
-        (Some(mqtt), Some(model), Some(cameras)) if problems.is_empty() => {
-            Ok(Settings { mqtt, model, cameras })
+    match (mqtt, model, http, cameras) {
+        (Some(mqtt), Some(model), Some(http), Some(cameras)) if problems.is_empty() => {
+            Ok(Settings { mqtt, model, http, cameras })
         }
         _ => Err(problems),
     }

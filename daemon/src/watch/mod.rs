@@ -26,11 +26,15 @@ use crate::analyst::{AnalysisError, Analyst};
 use crate::broker::{BrokerError, EmbeddedBroker};
 use crate::bundled;
 use crate::config::{Broker, CameraSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::http::{HttpError, HttpServer};
+use crate::live::{Live, Phase};
+use crate::metrics::MetricSources;
 use crate::mqtt::spool::{self, SpoolError};
 use crate::mqtt::{InboxLimits, Link, LinkOptions, MqttCounters, MqttError, Outbox, Subscription, topics};
 
 use alerting::Alerting;
 use announcing::Announcing;
+pub(crate) use asking::pace::Pace;
 use asking::{Answering, AskedCamera, Asking};
 use camera_state::{CameraState, CameraStates};
 use model_thread::{ModelThread, Questions};
@@ -86,6 +90,9 @@ pub enum WatchError {
     /// The embedded broker does not run.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The page cannot be served.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// A camera cannot be set up.
     #[error(transparent)]
     Camera(#[from] PipelineError),
@@ -114,6 +121,8 @@ pub struct Watch {
     topic: String,
     outbox: Arc<Outbox>,
     alerting: Arc<Alerting>,
+    live: Arc<Live>,
+    http: Option<HttpServer>,
     link: Link,
     cameras: Vec<SwitchedCamera>,
     /// Hear what others say, tell Home Assistant, publish the statistics, let time pass.
@@ -131,6 +140,11 @@ impl Watch {
     /// Anything that retrying cannot mend. A broker or a camera that is away is no error.
     pub async fn start(settings: Settings) -> Result<Watch, WatchError> {
         let started = Instant::now();
+        let (live, questions_of_page) = Live::new()?;
+        let http = match &settings.http {
+            Some(http) => Some(HttpServer::start(http, Arc::clone(&live)).await?),
+            None => None,
+        };
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
         let outbox = Arc::new(open_outbox(&settings.mqtt.outbox, &counters)?);
@@ -144,7 +158,10 @@ impl Watch {
             outbox.set_state(topics::enabled_state(&topic, &camera.name), position);
         }
         outbox.set_state(topics::available(&topic), "online");
-        let alerting = Arc::new(Alerting::new(&settings.cameras, &topic, Arc::clone(&outbox)));
+        let shown = settings.cameras.iter().map(|camera| live.add_camera(camera, is_enabled(camera)));
+        let shown: Vec<_> = shown.collect();
+        let alerting =
+            Arc::new(Alerting::new(&settings.cameras, &topic, Arc::clone(&outbox), Arc::clone(&live)));
         alerting.begin();
         let options = LinkOptions::new(&settings.mqtt, embedded)?;
         let (announcing, mut subscriptions) = Announcing::new(&settings, Arc::clone(&outbox));
@@ -169,6 +186,7 @@ impl Watch {
             loaded.map_err(|error| WatchError::ModelThread(error.to_string()))?.map_err(WatchError::Model)?;
         let device = analyst.description();
         tracing::info!(%device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
+        live.set_device(&device);
         if analyst.is_bundled() {
             tracing::warn!("no model.path: this is {}", bundled::KNOWS);
         }
@@ -183,8 +201,13 @@ impl Watch {
         let cancel = CancelToken::new();
         let asked = settings.cameras.iter();
         let asked = asked.map(|camera| (camera.name.clone(), AskedCamera { fps: camera.source.fps }));
-        let asking =
-            Arc::new(Asking::new(&topic, Arc::clone(&outbox), Arc::clone(&counters), asked.collect()));
+        let asking = Arc::new(Asking::new(
+            &topic,
+            Arc::clone(&outbox),
+            Arc::clone(&counters),
+            asked.collect(),
+            Arc::clone(&live),
+        ));
         let model = ModelThread::spawn(
             analyst,
             scheduler.clone(),
@@ -192,21 +215,36 @@ impl Watch {
             Arc::clone(&alerting),
             Arc::clone(&outbox),
             Answering::new(Arc::clone(&asking)),
+            Arc::clone(&live),
             cancel.clone(),
         )?;
 
         tasks.spawn(tick_alerts(Arc::clone(&alerting)));
         let mut cameras = Vec::new();
         let mut switches = Switches::new(&topic, Arc::clone(&outbox));
-        for camera in &settings.cameras {
+        for (camera, shown) in settings.cameras.iter().zip(shown) {
             let (source, position) = (camera.source.clone(), is_enabled(camera));
-            let switched = SwitchedCamera::start(source, position, &topic, &scheduler, &outbox, &alerting)?;
+            let live = Arc::clone(&shown);
+            let switched =
+                SwitchedCamera::start(source, position, &topic, &scheduler, &outbox, &alerting, live)?;
+            shown.set_numbers(Arc::clone(switched.counters()), progress.of(&camera.name).unwrap_or_default());
             switches.add(camera, switched.switch());
             cameras.push(switched);
         }
         let states = cameras.iter().map(|camera| (camera.name().to_owned(), camera.state()));
-        tasks.spawn(asking.hear(questions_asked, CameraStates(states.collect())));
+        tasks.spawn(asking.hear(questions_asked, questions_of_page, CameraStates(states.collect())));
         tasks.spawn(switches.hear(commands));
+        let counts = {
+            let alerting = Arc::clone(&alerting);
+            move |camera: &str| alerting.counts(camera)
+        };
+        live.set_sources(MetricSources::new(
+            Arc::clone(&outbox),
+            Arc::clone(&counters),
+            link.connected(),
+            counts,
+        ));
+        live.set_phase(Phase::Running);
         let stats = stats::Stats {
             started,
             device: device.clone(),
@@ -216,12 +254,30 @@ impl Watch {
             cameras: stats::CameraSource::all(&cameras, &progress, &alerting),
         };
         tasks.spawn(stats.publish_every(settings.mqtt.stats_interval));
-        Ok(Watch { device, topic, outbox, alerting, link, cameras, tasks, scheduler, cancel, model })
+        Ok(Watch {
+            device,
+            topic,
+            outbox,
+            alerting,
+            live,
+            http,
+            link,
+            cameras,
+            tasks,
+            scheduler,
+            cancel,
+            model,
+        })
     }
 
     /// What runs the model, in one line.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Where the page is served.
+    pub fn page(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
     }
 
     /// Waits for a part to fail that is never to end.
@@ -240,8 +296,10 @@ impl Watch {
     /// Takes everything down in order within 5 s: the frame in hand is cancelled, the sources stop,
     /// `offline` is said for every camera and the daemon, the broker is left.
     pub async fn stop(mut self) {
+        self.live.set_phase(Phase::Stopping);
         self.cancel.cancel();
         self.scheduler.shut_down();
+        let leaving = self.http.take().map(|http| tokio::spawn(http.stop()));
         // Before the cameras go: that they do is not why the alerts end.
         self.alerting.stop();
         let last = |camera: &SwitchedCamera| match *camera.state().borrow() {
@@ -261,6 +319,10 @@ impl Watch {
             tracing::warn!("a camera's pipeline does not stop; not waiting for it");
         }
         self.tasks.shutdown().await;
+        if let Some(leaving) = leaving {
+            // Begun with the rest, and bounded.
+            let _ = leaving.await;
+        }
         for (camera, state) in last {
             self.outbox.set_state(topics::status(&self.topic, &camera), state.as_str());
         }

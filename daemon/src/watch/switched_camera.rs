@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::alerting::Alerting;
 use super::camera_state::CameraState;
+use crate::live::LiveCamera;
 use crate::mqtt::{Outbox, topics};
 
 /// A camera and the task that opens and closes it, says its state, and tells its alerts.
@@ -34,6 +35,7 @@ struct Operation {
     enabled_topic: String,
     outbox: Arc<Outbox>,
     alerting: Arc<Alerting>,
+    live: Arc<LiveCamera>,
     wanted: watch::Receiver<Option<bool>>,
     state: watch::Sender<CameraState>,
     /// The position that was said last.
@@ -52,6 +54,7 @@ impl SwitchedCamera {
         scheduler: &Scheduler,
         outbox: &Arc<Outbox>,
         alerting: &Arc<Alerting>,
+        live: Arc<LiveCamera>,
     ) -> Result<SwitchedCamera, PipelineError> {
         let name = source.camera.to_string();
         let slot = scheduler.slot(&source.camera);
@@ -69,6 +72,7 @@ impl SwitchedCamera {
             name: name.clone(),
             outbox: Arc::clone(outbox),
             alerting: Arc::clone(alerting),
+            live,
             wanted: is_wanted,
             state: now,
             said: None,
@@ -113,8 +117,8 @@ impl Operation {
             let camera = if is_wanted { first.take().or_else(|| self.open()) } else { None };
             match camera {
                 Some(camera) => self.attend(camera).await,
-                None if is_wanted => self.say(CameraState::Offline),
-                None => self.say(CameraState::Disabled),
+                None if is_wanted => self.say(CameraState::Offline, Some("it cannot be opened".to_owned())),
+                None => self.say(CameraState::Disabled, None),
             }
             // Not while it was attended: then the change is what ended that.
             if *self.wanted.borrow() == Some(is_wanted) && self.wanted.changed().await.is_err() {
@@ -173,7 +177,7 @@ impl Operation {
         match now {
             CameraStatus::Online => {
                 tracing::info!(camera, "camera online");
-                self.say(CameraState::Online);
+                self.say(CameraState::Online, None);
             }
             CameraStatus::Offline { reason } => {
                 // Before the first try and after the end there is nothing to warn of, and the same
@@ -183,13 +187,15 @@ impl Operation {
                     tracing::warn!(camera, %reason, "camera offline");
                 }
                 self.alerting.camera_offline(camera, &reason.to_string());
-                self.say(CameraState::Offline);
+                let is_known = reason.kind != FailureKind::NotYetConnected;
+                self.say(CameraState::Offline, is_known.then(|| reason.to_string()));
             }
         }
     }
 
-    fn say(&self, state: CameraState) {
+    fn say(&self, state: CameraState, reason: Option<String>) {
         self.state.send_replace(state);
+        self.live.set_state(state.as_str(), reason);
         self.outbox.set_state(self.status_topic.clone(), state.as_str());
     }
 }

@@ -142,7 +142,14 @@ mod tests {
     fn camera(name: &str, enabled: bool) -> CameraSettings {
         let url = SourceUrl::parse("test://ball").unwrap();
         let source = SourceSpec::new(CameraName::new(name).unwrap(), url);
-        CameraSettings { name: name.to_owned(), enabled, source, tasks: Vec::new(), alerts: Vec::new() }
+        CameraSettings {
+            name: name.to_owned(),
+            enabled,
+            source,
+            tasks: Vec::new(),
+            alerts: Vec::new(),
+            zones: Vec::new().into(),
+        }
     }
 
     fn outbox(path: &Path) -> Arc<Outbox> {

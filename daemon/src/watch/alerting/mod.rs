@@ -19,6 +19,7 @@ use crate::alerts::{
     Subject,
 };
 use crate::config::CameraSettings;
+use crate::live::Live;
 use crate::mqtt::Outbox;
 use crate::snapshot::SnapshotStyle;
 
@@ -50,8 +51,14 @@ struct Alert {
 }
 
 impl Alerting {
-    /// The rules of `cameras`, with nothing seen. What they say goes to `outbox`, under `root`.
-    pub(super) fn new(cameras: &[CameraSettings], root: &str, outbox: Arc<Outbox>) -> Alerting {
+    /// The rules of `cameras`, with nothing seen. What they say goes to `outbox`, under `root`, and to
+    /// whoever looks.
+    pub(super) fn new(
+        cameras: &[CameraSettings],
+        root: &str,
+        outbox: Arc<Outbox>,
+        live: Arc<Live>,
+    ) -> Alerting {
         let rules = |camera: &CameraSettings| {
             let alerts = camera.alerts.iter().map(|alert| {
                 let (phrase, settings) = (alert.phrase.clone(), alert.rule.clone());
@@ -63,7 +70,7 @@ impl Alerting {
         };
         Alerting {
             cameras: cameras.iter().map(rules).collect(),
-            teller: Teller::new(root, outbox),
+            teller: Teller::new(root, outbox, live),
             began: Instant::now(),
         }
     }

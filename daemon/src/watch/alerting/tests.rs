@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::alerts::{AlertSettings, Phrase};
 use crate::config::CameraAlert;
+use crate::live::Live;
 use crate::mqtt::spool::{Spool, SpoolKind, SpoolLimits, SpooledMessage};
 
 const BOX: [f32; 4] = [10.0, 10.0, 40.0, 30.0];
@@ -48,10 +49,11 @@ impl Test {
             source: SourceSpec::new(CameraName::new("porch").unwrap(), url),
             tasks: Vec::new(),
             alerts: phrases.iter().map(alert).collect(),
+            zones: Vec::new().into(),
         };
         self.alerting = None;
         let outbox = Outbox::open(self.path(), SpoolLimits::default(), Arc::default()).unwrap();
-        let alerting = Alerting::new(&[camera], "home", Arc::new(outbox));
+        let alerting = Alerting::new(&[camera], "home", Arc::new(outbox), Live::new().unwrap().0);
         alerting.begin();
         self.alerting = Some(alerting);
     }

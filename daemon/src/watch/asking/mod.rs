@@ -5,7 +5,7 @@
 //! questions cost is bounded: in number by a pace for each camera and for all, in time by a share of the model
 //! thread's. A question has exactly one answer, or a refusal; a flood of wrong ones is not answered.
 
-mod pace;
+pub(crate) mod pace;
 mod question;
 mod refusal;
 mod waiting;
@@ -21,10 +21,12 @@ use belvedere_models::{
 use belvedere_pipelines::Frame;
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::alerts::MessageRegion;
 use crate::analyst::{AnalysisError, Analyst, Found};
+use crate::live::{Live, PageQuestion};
 use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Inbox, IncomingMessage, MqttCounters, Outbox, topics};
 
@@ -32,7 +34,7 @@ use super::camera_state::{CameraState, CameraStates};
 use pace::Share;
 use question::Question;
 use refusal::Refusal;
-use waiting::{Pending, Waiting};
+use waiting::{Pending, Reply, Waiting};
 
 /// Of the model thread's time, so much is for questions at most.
 const SHARE: f64 = 0.25;
@@ -53,6 +55,7 @@ pub(super) struct Asking {
     outbox: Arc<Outbox>,
     counters: Arc<MqttCounters>,
     cameras: BTreeMap<String, AskedCamera>,
+    live: Arc<Live>,
     waiting: Mutex<Waiting>,
 }
 
@@ -109,18 +112,25 @@ impl Asking {
         outbox: Arc<Outbox>,
         counters: Arc<MqttCounters>,
         cameras: BTreeMap<String, AskedCamera>,
+        live: Arc<Live>,
     ) -> Asking {
         let waiting = Mutex::new(Waiting::new());
-        Asking { root: root.to_owned(), outbox, counters, cameras, waiting }
+        Asking { root: root.to_owned(), outbox, counters, cameras, live, waiting }
     }
 
-    /// Hears questions from `inbox`, for ever.
-    pub(super) async fn hear(self: Arc<Asking>, inbox: Arc<Inbox>, states: CameraStates) {
+    /// Hears questions from `inbox` and those `of_page`, for ever.
+    pub(super) async fn hear(
+        self: Arc<Asking>,
+        inbox: Arc<Inbox>,
+        mut of_page: mpsc::Receiver<PageQuestion>,
+        states: CameraStates,
+    ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = inbox.next() => self.ask(&message, &states),
+                Some(question) = of_page.recv() => self.ask_of_page(question, &states),
                 _ = ticks.tick() => self.refuse_overdue(&states),
             }
         }
@@ -134,52 +144,66 @@ impl Asking {
         let Some(camera) = topics::camera_in(&message.topic, &self.root, topics::ask) else {
             return;
         };
-        let question = match Question::read(&message.payload) {
-            Ok(question) => question,
-            Err(no_question) => {
-                return self.refuse(camera, no_question.id.as_deref(), &no_question.why);
-            }
-        };
-        let id = question.id.clone();
-        if let Err(why) = self.put(camera, question, states) {
-            self.refuse(camera, Some(&id), &why);
+        self.read(camera, &message.payload, Reply::Topic, states);
+    }
+
+    fn ask_of_page(&self, PageQuestion { camera, payload, reply }: PageQuestion, states: &CameraStates) {
+        self.read(&camera, &payload, Reply::Page(reply), states);
+    }
+
+    fn read(&self, camera: &str, payload: &[u8], reply: Reply, states: &CameraStates) {
+        match Question::read(payload) {
+            Ok(question) => self.put(camera, question, reply, states),
+            Err(no_question) => self.refuse(camera, no_question.id.as_deref(), reply, &no_question.why),
         }
     }
 
-    fn put(&self, camera: &str, question: Question, states: &CameraStates) -> Result<(), Refusal> {
-        let asked = self.cameras.get(camera).ok_or(Refusal::UnknownCamera)?;
-        match states.of(camera) {
-            CameraState::Disabled => return Err(Refusal::Disabled),
-            CameraState::Offline => return Err(Refusal::Offline),
-            CameraState::Online => {}
-        }
-        let now = Instant::now();
-        let frames_apart = Duration::try_from_secs_f64(2.0 / asked.fps).unwrap_or(WAIT_LIMIT);
-        let until = now + WAIT_LIMIT + frames_apart;
-        self.lock().put(Pending { camera: camera.to_owned(), question, until }, now)
+    fn put(&self, camera: &str, question: Question, reply: Reply, states: &CameraStates) {
+        let why_not = match (self.cameras.get(camera), states.of(camera)) {
+            (None, _) => Refusal::UnknownCamera,
+            (_, CameraState::Disabled) => Refusal::Disabled,
+            (_, CameraState::Offline) => Refusal::Offline,
+            (Some(asked), CameraState::Online) => {
+                let now = Instant::now();
+                let frames_apart = Duration::try_from_secs_f64(2.0 / asked.fps).unwrap_or(WAIT_LIMIT);
+                let until = now + WAIT_LIMIT + frames_apart;
+                let put = self.lock().put(Pending { camera: camera.to_owned(), question, reply, until }, now);
+                if let Err(refused) = put {
+                    let (Pending { question, reply, .. }, why) = *refused;
+                    self.refuse(camera, Some(&question.id), reply, &why);
+                }
+                return;
+            }
+        };
+        self.refuse(camera, Some(&question.id), reply, &why_not);
     }
 
     fn refuse_overdue(&self, states: &CameraStates) {
         let overdue = self.lock().take_overdue(Instant::now());
-        for Pending { camera, question, .. } in overdue {
+        for Pending { camera, question, reply, .. } in overdue {
             let why = match states.of(&camera) {
                 CameraState::Disabled => Refusal::Disabled,
                 CameraState::Offline => Refusal::Offline,
                 CameraState::Online => Refusal::NoFrame,
             };
-            self.refuse(&camera, Some(&question.id), &why);
+            self.refuse(&camera, Some(&question.id), reply, &why);
         }
     }
 
-    fn refuse(&self, camera: &str, id: Option<&str>, why: &Refusal) {
+    fn refuse(&self, camera: &str, id: Option<&str>, reply: Reply, why: &Refusal) {
         tracing::debug!(camera, reason = %why, "question refused");
+        let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
+        if let Reply::Page(page) = reply {
+            // Whoever asked may have left.
+            let _ = page.send(to_json(&message));
+            return;
+        }
         // A topic that could be anybody's is not answered on.
         let is_name = belvedere_pipelines::CameraName::new(camera).is_ok();
         if !is_name || !self.lock().may_refuse(Instant::now()) {
             self.counters.incoming_dropped();
             return;
         }
-        let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
         self.outbox.push_result(topics::answer(&self.root, camera), to_json(&message));
     }
 
@@ -221,7 +245,7 @@ impl Answering {
             if cancel.is_cancelled() || !self.share.has_any(begun) {
                 return;
             }
-            let Some(Pending { question, .. }) = self.asking.lock().take(camera) else {
+            let Some(Pending { question, reply, .. }) = self.asking.lock().take(camera) else {
                 return;
             };
             let answered = self.ask(analyst, &question, picture, is_encoded, cancel);
@@ -249,11 +273,21 @@ impl Answering {
                             PhraseMessage::new(question.text.as_deref().unwrap_or_default(), &found)
                         }),
                     };
-                    let topic = topics::answer(&self.asking.root, camera);
-                    self.asking.outbox.push_result(topic, to_json(&message));
+                    match reply {
+                        Reply::Topic => {
+                            let topic = topics::answer(&self.asking.root, camera);
+                            self.asking.outbox.push_result(topic, to_json(&message));
+                        }
+                        Reply::Page(page) => {
+                            if let Some(camera) = self.asking.live.camera(camera) {
+                                camera.keep_picture(frame.id);
+                            }
+                            let _ = page.send(to_json(&message));
+                        }
+                    }
                 }
                 Err(_) if cancel.is_cancelled() => return,
-                Err(why) => self.asking.refuse(camera, Some(&question.id), &why),
+                Err(why) => self.asking.refuse(camera, Some(&question.id), reply, &why),
             }
         }
     }
