@@ -48,7 +48,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 /// What the login page needs.
 pub(super) fn is_public(path: &str) -> bool {
-    matches!(path, "/page/page.css" | "/page/icon.svg" | "/page/theme.js" | "/page/dom.js")
+    matches!(path, "/page/page.css" | "/page/icon.svg" | "/page/theme.js")
 }
 
 /// A file of the page.
