@@ -18,7 +18,6 @@ mod picture_thread;
 mod question;
 mod sight;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -48,7 +47,8 @@ const MAX_QUESTIONS: usize = 16;
 #[derive(Debug)]
 pub struct Live {
     began: Instant,
-    cameras: RwLock<BTreeMap<String, Arc<LiveCamera>>>,
+    /// In the order of the configuration.
+    cameras: RwLock<Vec<Arc<LiveCamera>>>,
     /// Grows when cameras come or go.
     revision: AtomicU64,
     alerts: Mutex<AlertLog>,
@@ -104,7 +104,10 @@ impl Live {
             LiveCamera::new(CameraFacts::new(settings), is_enabled, self.began, self.changed.clone());
         let camera = Arc::new(camera);
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
-        cameras.insert(settings.name.clone(), Arc::clone(&camera));
+        match cameras.iter_mut().find(|known| known.name() == settings.name) {
+            Some(known) => *known = Arc::clone(&camera),
+            None => cameras.push(Arc::clone(&camera)),
+        }
         drop(cameras);
         self.revision.fetch_add(1, Relaxed);
         self.change();
@@ -113,19 +116,23 @@ impl Live {
 
     /// A camera is not there any more.
     pub fn remove_camera(&self, name: &str) {
-        self.cameras.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        cameras.retain(|camera| camera.name() != name);
+        drop(cameras);
+        self.stages.forget(name);
         self.revision.fetch_add(1, Relaxed);
         self.change();
     }
 
     /// The camera `name`.
     pub fn camera(&self, name: &str) -> Option<Arc<LiveCamera>> {
-        self.cameras.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        cameras.iter().find(|camera| camera.name() == name).cloned()
     }
 
-    /// All cameras, by their names.
+    /// All cameras, in the order of the configuration.
     pub fn cameras(&self) -> Vec<Arc<LiveCamera>> {
-        self.cameras.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.cameras.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Grows whenever what [`CameraFacts`] say may be different.

@@ -29,7 +29,7 @@ export class AnswerView {
     const marks = answer.phrase ? phraseMarks(answer.phrase) : regionMarks(answer.regions);
     const took = Object.values(answer.timing_ms).reduce((sum, ms) => sum + ms, 0);
     const facts = h("p", { class: "muted small" }, `Frame ${answer.frame_id}, asked in ${milliseconds(took)}`);
-    this.#body.replaceChildren(...picture(answer, marks), ...parts, facts);
+    this.#body.replaceChildren(...picture(answer, marks), h("div", { class: "answer-text" }, ...parts, facts));
   }
 }
 

@@ -108,7 +108,7 @@ export class CameraCard {
       }
       this.#sampledAt = performance.now();
     }
-    this.#rate.draw(now.fps);
+    this.#rate.draw(now.state === "online" ? now.fps : null);
     this.#age.draw(now.state === "online" ? now.age_ms : null);
     this.#send.disabled = now.state !== "online";
     this.#cover(now, phase);
@@ -150,7 +150,7 @@ export class CameraCard {
       this.#veil.replaceChildren(h("strong", {}, title), h("span", {}, detail));
     };
     if (now.state === "offline" && phase.name === "starting") says("Starting", phase.detail);
-    else if (now.state === "offline" && now.reason) says("Offline", `${now.reason}. It is opened again as soon as it answers.`);
+    else if (now.state === "offline" && now.reason) says("Offline", `${sentence(now.reason)} It is opened again as soon as it answers.`);
     else if (now.state === "offline") says("Opening the stream", "It is shown after its first frame.");
     else if (now.state === "disabled") says("Switched off", `Publish ON to …/${now.name}/enabled/set to switch it on.`);
     else if (!this.#size) says("Online", "Waiting for the next frame.");
@@ -187,4 +187,9 @@ export class CameraCard {
     this.element.classList.remove("zoning");
     this.#zoneButton.focus();
   }
+}
+
+/** With a capital and a full stop. */
+function sentence(text) {
+  return `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}.`;
 }

@@ -75,7 +75,7 @@ function showBanners(state) {
     if (state.notice) messages.push(["bad", state.notice]);
     const { connected, waiting, spooled, spool_in_memory_only } = state.mqtt;
     if (!connected && state.phase.name === "running") {
-      const kept = spooled ? `${spooled} message${spooled === 1 ? "" : "s"} wait for it.` : `Alerts will wait for it.`;
+      const kept = spooled ? `${spooled === 1 ? "1 message waits" : `${spooled} messages wait`} for it.` : `Alerts will wait for it.`;
       messages.push(["warn", `The MQTT broker is away. ${kept}`]);
     } else if (connected && spool_in_memory_only && waiting > 1000) {
       messages.push(["warn", "Alerts are kept in memory only; a restart would lose those that wait."]);

@@ -33,7 +33,7 @@ export class Overlay {
       const [left, top, right] = bounds(outlines(shape));
       return tag([left / width, top / height, right / width], `tag ${kind}`, label, score);
     });
-    const names = zones.map(({ name, polygon }) => tag(lowest(polygon), "tag zone-name", name));
+    const names = zones.map(({ name, polygon }) => tag(highest(polygon), "tag zone-name", name));
     this.#tags.replaceChildren(...names, ...tags);
   }
 
@@ -112,7 +112,7 @@ function overlap([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) {
   return either > 0 ? both / either : 0;
 }
 
-/** The lowest corner of a zone: labels of boxes are above them. */
-function lowest(polygon) {
-  return polygon.reduce((best, point) => (point[1] > best[1] ? point : best));
+/** The highest corner of a zone; below it is the zone. */
+function highest(polygon) {
+  return polygon.reduce((best, point) => (point[1] < best[1] ? point : best));
 }

@@ -63,7 +63,7 @@ export class Plot {
     setAttribute(this.#area, "d", area);
     setText(this.#now, this.#format(now));
     const highest = known.length ? this.#format(Math.max(...known)) : "–";
-    setText(this.#top, known.length ? `max ${highest}` : "");
+    setText(this.#top, known.some((value) => value > 0) ? `max ${highest}` : "");
     setAttribute(this.#picture, "aria-label",
       `${this.#title} over the last five minutes: now ${this.#format(now)}, highest ${highest}`);
   }

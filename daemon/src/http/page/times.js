@@ -36,6 +36,7 @@ export function milliseconds(ms) {
 
 /** `7.5`, `0.33`, `12`. */
 export function rate(value) {
+  if (value === null) return "–";
   if (value >= 10) return value.toFixed(0);
   return value >= 1 || value === 0 ? value.toFixed(1) : value.toFixed(2);
 }
