@@ -12,6 +12,14 @@ pub enum KeyForm {
     Text,
     /// A file or folder.
     Path,
+    /// The URL of a broker, or `embedded`.
+    Broker,
+    /// Topics begin with it.
+    Topic,
+    /// The same, or `false`.
+    TopicOrFalse,
+    /// An IP address and a port.
+    Listen,
     /// A URL with one of these schemes.
     Url(&'static [&'static str]),
     /// A camera's name.
@@ -74,7 +82,13 @@ impl KeyForm {
     pub(super) fn schema(self, table: Option<Value>) -> Value {
         match self {
             KeyForm::Text | KeyForm::Path => text(),
-            KeyForm::Url(schemes) => json!({ "type": "string", "pattern": url_pattern(schemes) }),
+            KeyForm::Broker => json!({ "type": "string", "pattern": "^embedded$|^mqtts?://[^/@]+/?$" }),
+            KeyForm::Topic => topic(),
+            KeyForm::TopicOrFalse => json!({ "anyOf": [topic(), { "const": false }] }),
+            KeyForm::Listen => json!({ "type": "string", "pattern": "^[0-9a-fA-F.:\\[\\]]+:[0-9]+$" }),
+            KeyForm::Url(schemes) => {
+                json!({ "type": "string", "pattern": format!("^ *({})://", schemes.join("|")) })
+            }
             KeyForm::Name => json!({
                 "type": "string",
                 "pattern": "^[a-z0-9_-]+$",
@@ -134,6 +148,11 @@ fn text() -> Value {
     json!({ "type": "string", "minLength": 1 })
 }
 
+/// Wildcards are for those who subscribe, and topics with $ are the broker's own.
+fn topic() -> Value {
+    json!({ "type": "string", "pattern": "^[^$+#][^+#]*$" })
+}
+
 fn fraction() -> Value {
     json!({ "type": "number", "minimum": 0, "maximum": 1 })
 }
@@ -145,13 +164,6 @@ fn words_schema(words: &[&str]) -> Value {
         return json!({ "enum": fixed });
     }
     json!({ "anyOf": [{ "enum": fixed }, { "type": "string", "pattern": "^element:[A-Za-z0-9_-]+$" }] })
-}
-
-/// `embedded` is a word by itself.
-fn url_pattern(schemes: &[&str]) -> String {
-    let with_rest: Vec<&str> = schemes.iter().copied().filter(|scheme| *scheme != "embedded").collect();
-    let alone = if with_rest.len() == schemes.len() { "" } else { "|^embedded$" };
-    format!("^ *({})://{alone}", with_rest.join("|"))
 }
 
 /// The names of the tasks that a camera can be asked, of a kind.

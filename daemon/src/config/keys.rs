@@ -65,8 +65,8 @@ const fn optional(name: &'static str, form: KeyForm, example: &'static str, abou
 }
 
 use KeyForm::{
-    Duration, Fraction, Name, Number, Path, Polygon, Schedule, Size, Tasks, Text, TextOrFalse, Texts, Truth, Url,
-    Whole, Words,
+    Broker, Duration, Fraction, Listen, Name, Number, Path, Polygon, Schedule, Size, Tasks, Text,
+    TextOrFalse, Texts, Topic, TopicOrFalse, Truth, Url, Whole, Words,
 };
 
 /// All tables; a table comes before those inside it.
@@ -78,11 +78,16 @@ const MQTT: KeyTable = KeyTable {
     keys: &[
         required(
             "url",
-            Url(&["mqtt", "mqtts", "embedded"]),
+            Broker,
             r#""mqtt://127.0.0.1:1883""#,
             "The broker: mqtt://HOST:PORT, or mqtts:// for TLS; \"embedded\" runs a broker inside, for this machine.",
         ),
-        optional("username", Text, r#""belvedere""#, "The user that the broker knows Belvedere as. Without it: none."),
+        optional(
+            "username",
+            Text,
+            r#""belvedere""#,
+            "The user that the broker knows Belvedere as. Without it: none.",
+        ),
         optional(
             "password_file",
             Path,
@@ -113,21 +118,36 @@ const MQTT: KeyTable = KeyTable {
             r#""/etc/belvedere/client.pem""#,
             "mqtts: the certificate that the broker knows this client by. Without it: none.",
         ),
-        optional("client_key_file", Path, r#""/etc/belvedere/client.key""#, "mqtts: the key of that certificate."),
+        optional(
+            "client_key_file",
+            Path,
+            r#""/etc/belvedere/client.key""#,
+            "mqtts: the key of that certificate.",
+        ),
         optional(
             "listen",
-            Text,
+            Listen,
             r#""127.0.0.1:1883""#,
             "embedded: where the broker inside listens. Without it: there.",
         ),
-        default("topic", Text, r#""belvedere""#, "The root of all topics; different for each Belvedere at one broker."),
+        default(
+            "topic",
+            Topic,
+            r#""belvedere""#,
+            "The root of all topics; different for each Belvedere at one broker.",
+        ),
         optional(
             "client_id",
             Text,
             r#""belvedere-porch""#,
             "The name of the connection, unique at the broker. Without it: made of the host's name and the topic.",
         ),
-        default("keep_alive", Duration { least: "1s", most: "1h" }, r#""30s""#, "A broker silent for so long is gone."),
+        default(
+            "keep_alive",
+            Duration { least: "1s", most: "1h" },
+            r#""30s""#,
+            "A broker silent for so long is gone.",
+        ),
         default(
             "stats_interval",
             Duration { least: "100ms", most: "24h" },
@@ -136,7 +156,7 @@ const MQTT: KeyTable = KeyTable {
         ),
         default(
             "discovery",
-            TextOrFalse,
+            TopicOrFalse,
             r#""homeassistant""#,
             "Where Home Assistant looks for new devices; false announces nothing, and takes back what was announced.",
         ),
@@ -180,8 +200,18 @@ const MODEL: KeyTable = KeyTable {
             r#""fast""#,
             "fast: reduced where the machine is good at it; exact: 32 bits, the reference's own answers.",
         ),
-        optional("threads", Whole { least: 1, most: 1024 }, "4", "CPU threads. Without it: as many as there are."),
-        default("beams", Whole { least: 1, most: 16 }, "1", "Answers searched side by side; 1 is greedy, and fastest."),
+        optional(
+            "threads",
+            Whole { least: 1, most: 1024 },
+            "4",
+            "CPU threads. Without it: as many as there are.",
+        ),
+        default(
+            "beams",
+            Whole { least: 1, most: 16 },
+            "1",
+            "Answers searched side by side; 1 is greedy, and fastest.",
+        ),
         default(
             "phrases",
             Words(&["each", "grouped"]),
@@ -215,7 +245,12 @@ const CAMERA: KeyTable = KeyTable {
             r#""/run/credentials/belvedere.service/porch""#,
             "The file with user:password of the camera. Without it: those in the URL, or none.",
         ),
-        default("enabled", Truth, "true", "Whether it is watched from the start; it can be switched over MQTT."),
+        default(
+            "enabled",
+            Truth,
+            "true",
+            "Whether it is watched from the start; it can be switched over MQTT.",
+        ),
         default("fps", Number { above: 0.0, most: 240.0 }, "2.0", "Frames analysed per second, at most."),
         Key {
             name: "tasks",
@@ -287,7 +322,12 @@ const TASK: KeyTable = KeyTable {
     about: "A task that takes a text.",
     keys: &[
         required("task", KeyForm::TaskName, r#""phrase-grounding""#, "The task's name."),
-        optional("text", Text, r#""a parcel on the steps""#, "What the task is about, where it takes a text."),
+        optional(
+            "text",
+            Text,
+            r#""a parcel on the steps""#,
+            "What the task is about, where it takes a text.",
+        ),
     ],
 };
 
@@ -310,7 +350,12 @@ const ALERT: KeyTable = KeyTable {
     about: "A phrase that becomes an alert when it comes true.",
     keys: &[
         required("phrase", KeyForm::Phrase, r#""person on a ladder""#, "What is watched for, in English."),
-        default("min_score", Fraction, "0.4", "The least score that counts; `belvedere calibrate` fits it to your pictures."),
+        default(
+            "min_score",
+            Fraction,
+            "0.4",
+            "The least score that counts; `belvedere calibrate` fits it to your pictures.",
+        ),
         default(
             "min_frames",
             Whole { least: 1, most: 1000 },
@@ -329,14 +374,24 @@ const ALERT: KeyTable = KeyTable {
             r#""60s""#,
             "The least time from one alert of the phrase to the next.",
         ),
-        optional("zones", Texts, r#"["driveway"]"#, "It must be in any of these zones. Without it: anywhere."),
+        optional(
+            "zones",
+            Texts,
+            r#"["driveway"]"#,
+            "It must be in any of these zones. Without it: anywhere.",
+        ),
         default(
             "zone_test",
             Words(&["bottom-centre", "centre", "share"]),
             r#""bottom-centre""#,
             "Which part of its box must be in the zone: the middle of the lower edge, the middle, or a share of it.",
         ),
-        optional("zone_share", Number { above: 0.0, most: 1.0 }, "0.5", "For zone_test = \"share\": the least share of its area."),
+        optional(
+            "zone_share",
+            Number { above: 0.0, most: 1.0 },
+            "0.5",
+            "For zone_test = \"share\": the least share of its area.",
+        ),
         default("min_area", Fraction, "0", "The least area of its box, as a fraction of the picture's."),
         default("max_area", Fraction, "1", "The largest."),
         default("min_height", Fraction, "0", "The least height of its box, as a fraction of the picture's."),
@@ -347,7 +402,12 @@ const ALERT: KeyTable = KeyTable {
             r#"["22:00-06:30", { hours = "00:00-24:00", days = ["sat", "sun"] }]"#,
             "When it is looked for. Without it: always.",
         ),
-        optional("time_zone", Text, r#""Europe/Rome""#, "The time zone of the schedule. Without it: the machine's."),
+        optional(
+            "time_zone",
+            Text,
+            r#""Europe/Rome""#,
+            "The time zone of the schedule. Without it: the machine's.",
+        ),
         default("snapshot", Truth, "true", "Whether its alerts come with a picture."),
         default("snapshot_boxes", Truth, "true", "Whether what was found is drawn into the picture."),
         default("snapshot_quality", Whole { least: 1, most: 100 }, "85", "JPEG's quality."),
@@ -364,7 +424,12 @@ const HOURS: KeyTable = KeyTable {
     path: "camera[].alert[].schedule[]",
     about: "Hours of some days of the week.",
     keys: &[
-        required("hours", KeyForm::Hours, r#""00:00-24:00""#, "From and to; past midnight they end on the next day."),
+        required(
+            "hours",
+            KeyForm::Hours,
+            r#""00:00-24:00""#,
+            "From and to; past midnight they end on the next day.",
+        ),
         default(
             "days",
             KeyForm::Days,
@@ -378,9 +443,10 @@ const HOURS: KeyTable = KeyTable {
 /// only the environment may set where `with_environment`.
 pub(super) fn names_in(path: &str, with_environment: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let path = without_places(path);
-    let own = TABLES.iter().filter(|table| table.path == path).flat_map(|table| table.keys).filter_map(|key| {
-        (key.absent != Absent::InFilesAlways || with_environment(key.name)).then_some(key.name)
-    });
+    let own =
+        TABLES.iter().filter(|table| table.path == path).flat_map(|table| table.keys).filter_map(|key| {
+            (key.absent != Absent::InFilesAlways || with_environment(key.name)).then_some(key.name)
+        });
     own.chain(tables_in(&path).map(|table| name_of(table.path))).fold(Vec::new(), |mut names, name| {
         if !names.contains(&name) {
             names.push(name);

@@ -8,8 +8,40 @@ use serde_json::{Map, Value};
 
 use super::{Folder, GOOD, mistakes};
 
-/// Of a mistake, what the schema says of it: nothing, where it cannot know.
-const NOT_FOR_A_SCHEMA: &[(&str, &str)] = &[];
+/// The mistakes that a schema of one file cannot know: what is in other files and on the machine, how keys
+/// go together, and how much a time or a size written as text is. As in `mistakes::cases`.
+const NOT_FOR_A_SCHEMA: &[(&str, &str)] = &[
+    ("mqtt.url", "missing"),
+    ("mqtt.listen", "embedded"),
+    ("mqtt.ca_file", "mqtts"),
+    ("mqtt.ca_file", "/absent"),
+    ("mqtt.password_file", "/absent"),
+    ("mqtt.keep_alive", "between"),
+    ("mqtt.outbox_size", "between"),
+    ("mqtt.client_key_file", "mqtts"),
+    ("mqtt.client_certificate_file", "missing"),
+    ("mqtt.client_key_file", "missing"),
+    ("mqtt.url", "allow_plain_text_password"),
+    ("camera[0].credentials_file", "/absent"),
+    ("camera[0].zone[0].polygon", "meets itself"),
+    ("camera[0].zone[1].name", "two zones are named"),
+    ("camera[0].alert[1].phrase", "would be published where \"a dog\" is"),
+    ("camera[0].alert[1].phrase", "asked for already"),
+    ("camera[0].alert[0].clear_after", "between"),
+    ("camera[0].alert[0].zones[0]", "has no zone \"lawm\""),
+    ("camera[0].alert[0].zone_share", "missing"),
+    ("camera[0].alert[0].zone_share", "only"),
+    ("camera[0].alert[0].min_area", "nothing is"),
+    ("camera[0].alert[0].min_height", "nothing is"),
+    ("camera[0].alert[0].time_zone", "not known here"),
+    ("camera[0].alert[0].time_zone", "there is none"),
+    ("camera[0].tasks", "no task"),
+    ("camera[0].tasks[1]", "already"),
+    ("camera[0].tasks[0].task", "takes no text"),
+    ("camera[0].tasks[0].task", "needs a text"),
+    ("mqtt", "missing"),
+    ("camera", "no camera"),
+];
 
 fn kept(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd").join(name);
