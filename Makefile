@@ -28,7 +28,7 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+.PHONY: help demo test build lint quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -63,6 +63,9 @@ bench: build ## measure each stage on this machine
 
 bench-peers: build peers-python ## Belvedere and transformers in turn on the same work, with the ratios
 	$(PEERS_PYTHON) scripts/bench_peers.py --belvedere $(BELVEDERE)
+
+reference: build ## write again what is made from the list of keys: the example configuration and its schema
+	cargo run $(CARGO_FLAGS) --quiet -p belvedere --example reference -- kept .
 
 tiny-model: peers-python ## train the bundled model again, or go on from where it stopped (hours on two cores)
 	$(PEERS_PYTHON) models/tiny/train.py --out $(CARGO_TARGET_DIR)/tiny-model

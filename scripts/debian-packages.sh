@@ -8,6 +8,7 @@ packages=(
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   mosquitto
   openssl
+  systemd
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

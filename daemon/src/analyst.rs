@@ -14,8 +14,8 @@ use belvedere_models::engine::Pixels;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
-use crate::cache;
 use crate::config::ModelSettings;
+use crate::folders;
 use crate::messages::TimingMs;
 
 /// Why a question has no answer.
@@ -110,7 +110,7 @@ impl Analyst {
             device: settings.device,
             precision: settings.precision,
             threads: settings.threads,
-            scratch: cache::folder().map(|folder| folder.join("loading")),
+            scratch: folders::cache().map(|folder| folder.join("loading")),
             ..LoadOptions::default()
         };
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;

@@ -5,7 +5,6 @@ pub mod analyst;
 pub mod annotate;
 pub mod broker;
 pub mod bundled;
-pub mod cache;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -14,6 +13,7 @@ pub mod exit;
 pub mod film;
 #[cfg(feature = "demo")]
 pub mod film_camera;
+pub mod folders;
 pub mod home_assistant;
 pub mod http;
 pub mod live;

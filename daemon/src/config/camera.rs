@@ -12,6 +12,7 @@ use config::{Value, ValueKind};
 use super::alerts;
 use super::nearest::nearest;
 use super::reader::{Read, Reader};
+use super::secret::read_bounded;
 use super::settings::{CameraSettings, CameraTask};
 use crate::mqtt::topics;
 
@@ -143,7 +144,7 @@ fn credentials(table: &Reader<'_>) -> Read<Option<Credentials>> {
         table.blame("credentials_file", format_args!("{path}: {what}"));
         None
     };
-    match std::fs::read_to_string(path) {
+    match read_bounded(path.as_ref()) {
         Err(error) => blame(&error),
         Ok(text) => match Credentials::parse(&text) {
             Ok(credentials) => Some(Some(credentials)),

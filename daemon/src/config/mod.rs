@@ -3,20 +3,29 @@
 //! Layering is the `config` crate's (later layers win, key by key); cameras of all files are put
 //! one after another, so that a camera can live in a file of its own. Everything is read before
 //! anything is reported: [`load`] returns all problems at once, each with its file, line and key.
+//! Which keys there are, [`TABLES`] says and nothing else.
 
 mod alerts;
 mod camera;
+mod example;
 mod http;
+mod key_form;
+mod keys;
 mod layers;
 mod model;
 mod mqtt;
 mod nearest;
 mod problem;
 mod reader;
+mod schema;
 mod secret;
 mod settings;
 
+pub use example::example;
+pub use key_form::KeyForm;
+pub use keys::{Absent, Key, KeyTable, TABLES};
 pub use problem::{Place, Problem, Problems};
+pub use schema::schema;
 pub use secret::Secret;
 pub use settings::{
     Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, HttpSettings, ModelSettings,

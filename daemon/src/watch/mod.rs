@@ -4,6 +4,8 @@ mod alerting;
 mod announcing;
 mod asking;
 mod camera_state;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod model_thread;
 mod progress;
 mod signals;

@@ -120,7 +120,7 @@ fn note_of(camera: &str, position: Option<bool>) -> NewMessage {
     NewMessage { kind: SpoolKind::Note, topic: format!("{NOTE}{camera}"), payload: payload.into() }
 }
 
-fn position(payload: &[u8]) -> Option<bool> {
+pub(super) fn position(payload: &[u8]) -> Option<bool> {
     match payload {
         b"ON" => Some(true),
         b"OFF" => Some(false),

@@ -105,6 +105,12 @@ struct RefusalMessage<'a> {
     reason: String,
 }
 
+/// Whether `payload` is a question.
+#[cfg(fuzzing)]
+pub(super) fn is_question(payload: &[u8]) -> bool {
+    Question::read(payload).is_ok()
+}
+
 impl Asking {
     /// Nothing is asked yet; answers go to `outbox`, under `root`.
     pub(super) fn new(
