@@ -11,6 +11,8 @@
 
 mod alert_log;
 mod camera;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod history;
 mod looking;
 mod phase;

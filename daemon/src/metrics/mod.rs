@@ -24,11 +24,11 @@ use crate::process;
 use families::Families;
 
 /// So many series a camera has at most, without its alerts.
-pub const SERIES_PER_CAMERA: usize = 40;
+pub const SERIES_PER_CAMERA: usize = 28;
 /// So many series an alert has.
 pub const SERIES_PER_ALERT: usize = 2;
 /// So many series there are beside those of cameras and alerts, at most.
-pub const OTHER_SERIES: usize = 150;
+pub const OTHER_SERIES: usize = 120;
 
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
