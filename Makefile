@@ -28,7 +28,10 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+# Debian has Chromium as a package, Ubuntu as a snap only. Looked for when the tests begin.
+WITHOUT_BROWSER = $(shell [[ -n "$$BELVEDERE_CHROMIUM" ]] || command -v chromium chromium-browser google-chrome >/dev/null || echo "-- --skip page::")
+
+.PHONY: help demo test build lint quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,8 +39,9 @@ help: ## say what the targets do
 demo: build ## build what is missing, then print results from a test camera until Ctrl-C
 	$(BELVEDERE) demo
 
-test: lint build python ## every test: format, lints, unit tests, and the binary end to end
-	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+test: lint build python page-tools ## every test: format, lints, unit tests, and the binary end to end
+	@[[ -z "$(WITHOUT_BROWSER)" ]] || echo "make test: NOT TESTED: the page in a browser; this system has no package of Chromium. Name one with BELVEDERE_CHROMIUM" >&2
+	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast $(WITHOUT_BROWSER)
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
 	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/30" --half both --form each --least-area 0.97
@@ -101,6 +105,9 @@ onnxruntime: packages
 
 python: packages
 	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt
+
+page-tools: packages
+	@scripts/page-tools.sh
 
 peers-python: packages
 	@[[ "$(PEERS_PYTHON)" != "$(CURDIR)/.venv-peers/bin/python" ]] || scripts/python-env.sh .venv-peers scripts/requirements-peers.txt

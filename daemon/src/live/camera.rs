@@ -326,7 +326,7 @@ impl LiveCamera {
 
     /// Whether a picture of the frame is wanted: somebody looks, or asked about it.
     pub fn wants_picture(&self, frame_id: u64) -> bool {
-        self.lookers.any() || self.wanted_frame.load(Relaxed) == frame_id
+        self.lookers.any() || self.keeps_picture(frame_id)
     }
 
     /// The picture of the frame is wanted, because a question is answered about it, and is kept for a while.
@@ -334,15 +334,25 @@ impl LiveCamera {
         self.wanted_frame.store(frame_id, Relaxed);
     }
 
-    pub(super) fn pictured(&self, picture: Arc<LivePicture>) {
+    /// Whether the frame is the one that [`LiveCamera::keep_picture`] named last.
+    pub(super) fn keeps_picture(&self, frame_id: u64) -> bool {
+        self.wanted_frame.load(Relaxed) == frame_id
+    }
+
+    pub(super) fn pictured(&self, picture: Arc<LivePicture>, is_kept: bool) {
         let mut pictures = lock(&self.pictures);
-        if self.wanted_frame.load(Relaxed) == picture.frame_id {
+        if is_kept {
             pictures.kept.push_back(Arc::clone(&picture));
             if pictures.kept.len() > KEPT_PICTURES {
                 pictures.kept.pop_front();
             }
         }
-        pictures.newest = Some(picture);
+        // A kept one may be made after a newer one.
+        let is_newer =
+            pictures.newest.as_ref().is_none_or(|newest| !is_kept || newest.frame_id < picture.frame_id);
+        if is_newer {
+            pictures.newest = Some(picture);
+        }
     }
 
     /// The newest picture that was made; it may be old.

@@ -231,7 +231,8 @@ impl Live {
     /// busy, a newer frame of a camera replaces the older one.
     pub fn show(&self, frame: Frame, sight: Sight) {
         if let Some(camera) = self.camera(frame.camera.as_str()) {
-            self.pictures.put(camera, frame, sight);
+            let is_kept = camera.keeps_picture(frame.id);
+            self.pictures.put(camera, frame, sight, is_kept);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Frames become JPEG on a thread of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -18,6 +18,8 @@ use crate::snapshot::SnapshotStyle;
 const STYLE: SnapshotStyle = SnapshotStyle { boxes: false, quality: 75, longest_side_px: 960 };
 /// After each picture the thread rests so many times as long as the picture took: the model needs the processor.
 const REST: u32 = 3;
+/// So many frames wait about which a question was answered.
+const MAX_KEPT: usize = 4;
 /// It never rests longer.
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
@@ -46,6 +48,8 @@ struct Table {
 
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Frames about which a question was answered: no newer one takes their place.
+    kept: VecDeque<Work>,
     frames: BTreeMap<String, Work>,
     /// Whose turn was the last; the next one by name comes next.
     last: String,
@@ -57,6 +61,7 @@ struct Work {
     camera: Arc<LiveCamera>,
     frame: Frame,
     sight: Sight,
+    is_kept: bool,
 }
 
 impl PictureThread {
@@ -73,10 +78,17 @@ impl PictureThread {
         Ok(thread)
     }
 
-    /// Puts a frame in the place of its camera's older one.
-    pub(super) fn put(&self, camera: Arc<LiveCamera>, frame: Frame, sight: Sight) {
+    /// Puts a frame in the place of its camera's older one; one that `is_kept` stands beside it.
+    pub(super) fn put(&self, camera: Arc<LiveCamera>, frame: Frame, sight: Sight, is_kept: bool) {
+        let name = camera.name().to_owned();
+        let work = Work { camera, frame, sight, is_kept };
         let mut waiting = lock(&self.table.waiting);
-        let older = waiting.frames.insert(camera.name().to_owned(), Work { camera, frame, sight });
+        let older = if is_kept {
+            waiting.kept.push_back(work);
+            if waiting.kept.len() > MAX_KEPT { waiting.kept.pop_front() } else { None }
+        } else {
+            waiting.frames.insert(name, work)
+        };
         drop(waiting);
         // Not under the lock: it goes back to its decoder.
         drop(older);
@@ -123,6 +135,9 @@ impl Table {
 impl Waiting {
     /// In turn: one camera does not hold up the others.
     fn take(&mut self) -> Option<Work> {
+        if let Some(kept) = self.kept.pop_front() {
+            return Some(kept);
+        }
         let after = self.frames.keys().find(|name| **name > self.last);
         let name = after.or_else(|| self.frames.keys().next())?.clone();
         let work = self.frames.remove(&name);
@@ -134,7 +149,7 @@ impl Waiting {
 impl Work {
     /// Makes the picture; how long that took.
     fn make(self, made: &watch::Sender<u64>) -> Duration {
-        let Work { camera, frame, sight } = self;
+        let Work { camera, frame, sight, is_kept } = self;
         let clock = Instant::now();
         let jpeg = frame
             .view()
@@ -142,11 +157,9 @@ impl Work {
             .and_then(|picture| STYLE.encode(&picture, &[]).map_err(|error| error.to_string()));
         match jpeg {
             Ok(jpeg) => {
-                camera.pictured(Arc::new(LivePicture {
-                    frame_id: frame.id,
-                    sight: to_json(&sight).into(),
-                    jpeg: jpeg.into(),
-                }));
+                let picture =
+                    LivePicture { frame_id: frame.id, sight: to_json(&sight).into(), jpeg: jpeg.into() };
+                camera.pictured(Arc::new(picture), is_kept);
                 made.send_modify(|pictures| *pictures = pictures.wrapping_add(1));
             }
             Err(error) => {

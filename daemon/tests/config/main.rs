@@ -1,5 +1,6 @@
 //! Configurations from the outside: files in a folder, variables, and what is said about them.
 
+mod http;
 mod mistakes;
 mod reference;
 
