@@ -35,7 +35,10 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+# Debian has Chromium as a package, Ubuntu as a snap only. Looked for when the tests begin.
+WITHOUT_BROWSER = $(shell [[ -n "$$BELVEDERE_CHROMIUM" ]] || command -v chromium chromium-browser google-chrome >/dev/null || echo "-- --skip page::")
+
+.PHONY: help demo test build lint quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,8 +46,9 @@ help: ## say what the targets do
 demo: build ## build what is missing, then print results from a test camera until Ctrl-C
 	$(BELVEDERE) demo
 
-test: lint build python ## every test: format, lints, unit tests, and the binary end to end
-	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+test: lint build python page-tools ## every test: format, lints, unit tests, and the binary end to end
+	@[[ -z "$(WITHOUT_BROWSER)" ]] || echo "make test: NOT TESTED: the page in a browser; this system has no package of Chromium. Name one with BELVEDERE_CHROMIUM" >&2
+	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast $(WITHOUT_BROWSER)
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
 	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/30" --half both --form each --least-area 0.97
@@ -70,6 +74,9 @@ bench: build ## measure each stage on this machine
 
 bench-peers: build peers-python ## Belvedere and transformers in turn on the same work, with the ratios
 	$(PEERS_PYTHON) scripts/bench_peers.py --belvedere $(BELVEDERE)
+
+reference: build ## write again what is made from the list of keys: the example configuration and its schema
+	cargo run $(CARGO_FLAGS) --quiet -p belvedere --example reference -- kept .
 
 tiny-model: peers-python ## train the bundled model again, or go on from where it stopped (hours on two cores)
 	$(PEERS_PYTHON) models/tiny/train.py --out $(CARGO_TARGET_DIR)/tiny-model
@@ -105,6 +112,9 @@ onnxruntime: packages
 
 python: packages
 	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt
+
+page-tools: packages
+	@scripts/page-tools.sh
 
 peers-python: packages
 	@[[ "$(PEERS_PYTHON)" != "$(CURDIR)/.venv-peers/bin/python" ]] || scripts/python-env.sh .venv-peers scripts/requirements-peers.txt

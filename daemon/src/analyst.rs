@@ -15,9 +15,9 @@ use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
-use crate::cache;
 use crate::config::ModelSettings;
 use crate::doctor;
+use crate::folders;
 use crate::messages::TimingMs;
 use crate::prompter::Prompter;
 
@@ -145,8 +145,8 @@ impl Analyst {
             device: settings.device,
             precision: settings.precision,
             threads: settings.threads,
-            scratch: cache::folder().map(|folder| folder.join("loading")),
-            engines: cache::engines(),
+            scratch: folders::cache().map(|folder| folder.join("loading")),
+            engines: folders::engines(),
             on_build: loading.on_build,
             cancel: loading.cancel,
             ..LoadOptions::default()

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::Process;
 
+/// So long the daemon may take to listen.
+const PAGE: Duration = Duration::from_secs(30);
+
 /// `belvedere run` with a configuration of the test's own.
 pub struct Daemon {
     /// The process: its output and its end.
@@ -58,6 +61,14 @@ impl Daemon {
     /// Asks it to end, as systemd does.
     pub fn terminate(&self) -> Result<()> {
         self.process.signal(Signal::TERM)
+    }
+
+    /// Where it serves its page, `http://ADDRESS:PORT/`; waits until it says so.
+    pub fn page(&self) -> Result<String> {
+        self.process.stderr.wait_for("the page's address", PAGE, |lines| {
+            let line = lines.iter().find(|line| line.contains("page served"))?;
+            Some(line.split_once("page=")?.1.split(' ').next()?.to_owned())
+        })
     }
 
     /// Everything it wrote so far, standard output and standard error.

@@ -4,12 +4,14 @@
 //! Every process is killed when its owner is dropped, by its own process handle.
 
 mod broker;
+mod browser;
 mod certificates;
 mod checkpoint;
 mod daemon;
 mod event_log;
 pub mod evidence;
 mod free_port;
+mod http_client;
 mod process;
 mod publisher;
 pub mod quality;
@@ -24,11 +26,13 @@ mod video_file;
 mod vital_signs;
 
 pub use broker::{Broker, BrokerTls, Login};
+pub use browser::Browser;
 pub use certificates::{Certificate, Certificates};
 pub use checkpoint::{SmallCheckpoint, noise_image};
 pub use daemon::{Daemon, Finished, belvedere, belvedere_path, spawn_belvedere};
 pub use event_log::EventLog;
 pub use free_port::free_port;
+pub use http_client::http_get;
 pub use process::Process;
 pub use publisher::Publisher;
 pub use result_shape::{ResultMessage, assert_result_shape};

@@ -22,6 +22,8 @@ pub struct Difference {
     pub stats_interval: bool,
     /// The model, or how it is run: it must be loaded anew.
     pub model: bool,
+    /// Where the page is served, and to whom.
+    pub http: bool,
 }
 
 /// What changed of a camera.
@@ -35,6 +37,8 @@ pub struct CameraChange {
     pub tasks: bool,
     /// What it is watched for.
     pub alerts: AlertsChange,
+    /// Its zones, as they are shown; those of its alerts are of these.
+    pub zones: bool,
 }
 
 /// What changed of a camera's alerts; a phrase is the same one while its text is.
@@ -74,6 +78,7 @@ impl Difference {
             link: is_another_link(running, wanted),
             stats_interval: running.mqtt.stats_interval != wanted.mqtt.stats_interval,
             model: running.model != wanted.model,
+            http: running.http != wanted.http,
         }
     }
 
@@ -99,6 +104,7 @@ impl CameraChange {
             enabled: before.enabled != after.enabled,
             tasks: before.tasks != after.tasks,
             alerts: AlertsChange::between(before, after),
+            zones: before.zones != after.zones,
         }
     }
 

@@ -3,27 +3,37 @@
 //! Layering is the `config` crate's (later layers win, key by key); cameras of all files are put
 //! one after another, so that a camera can live in a file of its own. Everything is read before
 //! anything is reported: [`load`] returns all problems at once, each with its file, line and key.
+//! Which keys there are, [`TABLES`] says and nothing else.
 
 mod alerts;
 mod camera;
 mod difference;
+mod example;
 mod files;
+mod http;
+mod key_form;
+mod keys;
 mod layers;
 mod model;
 mod mqtt;
 mod nearest;
 mod problem;
 mod reader;
+mod schema;
 mod secret;
 mod settings;
 
 pub use difference::{AlertsChange, CameraChange, Difference, within_reach};
+pub use example::example;
 pub use files::{FileStamp, Reading};
+pub use key_form::KeyForm;
+pub use keys::{Absent, Key, KeyTable, TABLES};
 pub use problem::{Place, Problem, Problems};
+pub use schema::schema;
 pub use secret::Secret;
 pub use settings::{
-    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, ModelSettings, MqttSettings,
-    OutboxPlace, OutboxSettings, Settings, Tls,
+    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, HttpSettings, ModelSettings,
+    MqttSettings, OutboxPlace, OutboxSettings, Settings, Tls,
 };
 
 use std::collections::HashMap;
@@ -74,12 +84,13 @@ fn load_noting(
     let root = reader::Reader::root(&layers);
     let mqtt = root.table("mqtt", mqtt::read);
     let model = root.optional_table("model", model::read);
+    let http = root.optional_table("http", http::read);
     let cameras = camera::read_all(&root);
     root.refuse_unknown_keys();
     let problems = layers.into_problems();
-    match (mqtt, model, cameras) {
-        (Some(mqtt), Some(model), Some(cameras)) if problems.is_empty() => {
-            Ok(Settings { mqtt, model, cameras })
+    match (mqtt, model, http, cameras) {
+        (Some(mqtt), Some(model), Some(http), Some(cameras)) if problems.is_empty() => {
+            Ok(Settings { mqtt, model, http, cameras })
         }
         _ => Err(problems),
     }

@@ -292,7 +292,7 @@ impl<'a> TlsFiles<'a> {
 
 fn password(table: &Reader<'_>) -> Read<Option<Secret>> {
     let file = table.string("password_file");
-    // Known only in the environment: a password has no place in a file that others may read.
+    // Taken from the environment only: a password has no place in a file that others may read.
     if table.is_from_environment("password") {
         return table.string("password").map(|text| text.map(Secret::new));
     }

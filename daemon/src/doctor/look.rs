@@ -9,7 +9,7 @@ use belvedere_models::machine;
 
 use super::system::System;
 use super::{CodecDecoders, EngineFile, Engines, Facts, Found, Gpus, OnnxRuntime, TensorRt, TensorRtLibrary};
-use crate::cache;
+use crate::folders;
 
 /// Loading a library and asking a driver take seconds at most.
 const LIBRARY_LIMIT: Duration = Duration::from_secs(10);
@@ -113,7 +113,7 @@ fn decoders() -> Found<Vec<CodecDecoders>> {
 }
 
 fn engines() -> Engines {
-    let folder = cache::engines();
+    let folder = folders::engines();
     let files = folder.as_deref().map(engine_files).unwrap_or_default();
     Engines { folder, files }
 }

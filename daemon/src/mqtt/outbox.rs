@@ -207,6 +207,11 @@ impl Outbox {
         queue.results.len() + queue.changed.len() + self.spool.len()
     }
 
+    /// How many of them must not be lost.
+    pub fn spool_len(&self) -> usize {
+        self.spool.len()
+    }
+
     /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -15,6 +15,7 @@ use super::stats::{CameraSource, Stats};
 use super::switched_camera::SwitchedCamera;
 use super::switches::Switches;
 use crate::config::{CameraChange, CameraSettings};
+use crate::live::Live;
 use crate::mqtt::{Outbox, topics};
 
 /// All cameras of the configuration.
@@ -26,6 +27,7 @@ pub(super) struct Cameras {
     pub(super) asking: Arc<Asking>,
     pub(super) switches: Arc<Switches>,
     pub(super) stats: Arc<Stats>,
+    pub(super) live: Arc<Live>,
     progress: BTreeMap<String, Arc<CameraProgress>>,
     open: BTreeMap<String, SwitchedCamera>,
 }
@@ -39,6 +41,7 @@ impl Cameras {
         asking: Arc<Asking>,
         switches: Arc<Switches>,
         stats: Arc<Stats>,
+        live: Arc<Live>,
     ) -> Cameras {
         Cameras {
             topic: topic.to_owned(),
@@ -48,6 +51,7 @@ impl Cameras {
             asking,
             switches,
             stats,
+            live,
             progress: BTreeMap::new(),
             open: BTreeMap::new(),
         }
@@ -68,6 +72,7 @@ impl Cameras {
         // A receiver whose sender is gone keeps its value.
         self.asking.take_in(&camera.name, camera.source.fps, watch::channel(state).1);
         self.progress.insert(camera.name.clone(), Arc::default());
+        self.live.add_camera(camera, is_enabled);
     }
 
     /// Opens a camera that was expected.
@@ -82,7 +87,11 @@ impl Cameras {
             &self.scheduler,
             &self.outbox,
             &self.alerting,
+            &self.live,
         );
+        if let Some(shown) = self.live.camera(&camera.name) {
+            shown.set_numbers(Arc::clone(opened.counters()), self.progress(&camera.name));
+        }
         self.asking.take_in(&camera.name, camera.source.fps, opened.state());
         self.stats.take_in(&camera.name, CameraSource::new(&opened, self.progress(&camera.name)));
         self.open.insert(camera.name.clone(), opened);
@@ -93,6 +102,7 @@ impl Cameras {
         if !change.alerts.is_empty() {
             self.alerting.change(camera);
         }
+        self.live.change_camera(camera);
         if change.enabled {
             self.switches.change(camera);
         }
@@ -120,6 +130,7 @@ impl Cameras {
         for name in names {
             self.stats.let_go(name);
             self.progress.remove(name);
+            self.live.remove_camera(name);
             self.outbox
                 .take_back([topics::status(&self.topic, name), topics::enabled_state(&self.topic, name)]);
         }

@@ -1,5 +1,6 @@
 //! `ROOT/config`: whether the configuration as it is written is the one that runs.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,6 +30,26 @@ pub struct ConfigReport {
     pub problems: Vec<ReportedProblem>,
     /// Keys whose new values wait for a restart.
     pub needs_restart: Vec<String>,
+}
+
+impl ConfigReport {
+    /// What the operator should know of it, in a line or two.
+    pub fn notice(&self) -> Option<String> {
+        let more = |others: usize| match others {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        match (self.state, self.problems.as_slice()) {
+            (ConfigState::Invalid, [first, others @ ..]) => {
+                let more = more(others.len());
+                Some(format!("The new configuration is wrong and has changed nothing: {first}{more}"))
+            }
+            _ if !self.needs_restart.is_empty() => {
+                Some(format!("These take a restart of the daemon: {}", self.needs_restart.join(", ")))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Whether a configuration could be taken up.
@@ -67,6 +88,23 @@ impl ReportedProblem {
     pub(super) fn without_place(key: String, what: String) -> ReportedProblem {
         let what = Redactor::process().redact(&what).into_owned();
         ReportedProblem { file: None, line: None, variable: None, key, what, nearest: None }
+    }
+}
+
+impl fmt::Display for ReportedProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReportedProblem { file, line, variable, key, what, .. } = self;
+        if let Some(place) = file.as_ref().or(variable.as_ref()) {
+            f.write_str(place)?;
+            if let Some(line) = line {
+                write!(f, ":{line}")?;
+            }
+            f.write_str(": ")?;
+        }
+        if !key.is_empty() {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(what)
     }
 }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::announcing::{Announcer, Announcing};
-use super::asking::{self, Asking};
-use super::switches::{self, Switches};
+use super::asking;
+use super::cameras::Cameras;
+use super::switches;
 use crate::config::Settings;
 use crate::mqtt::{InboxLimits, Link, LinkOptions, MqttCounters, Outbox, Subscription, topics};
 
@@ -19,15 +21,17 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Connects as `options` say and listens for what `settings` want. Must be called within a tokio runtime.
+    /// Connects as `options` say and listens for what `settings` want; `connected` says whether there is a connection, of
+    /// whichever link there is. Must be called within a tokio runtime.
     pub(super) fn begin(
         options: LinkOptions,
         settings: &Settings,
         outbox: &Arc<Outbox>,
         counters: &Arc<MqttCounters>,
-        switches: &Arc<Switches>,
-        asking: &Arc<Asking>,
+        cameras: &Cameras,
+        connected: &watch::Sender<bool>,
     ) -> Listening {
+        let Cameras { switches, asking, .. } = cameras;
         let root = &settings.mqtt.topic;
         let (announcing, mut subscriptions) = Announcing::new(settings, Arc::clone(outbox));
         let limits = InboxLimits { payload_bytes: switches::MAX_PAYLOAD_BYTES, newest_of_topic: true };
@@ -44,6 +48,7 @@ impl Listening {
         listeners.spawn(announcing.run(link.connected(), link.subscribed()));
         listeners.spawn(Arc::clone(switches).hear(commands));
         listeners.spawn(Arc::clone(asking).hear(questions));
+        listeners.spawn(pass_on(link.connected(), connected.clone()));
         Listening { link, announcer, listeners }
     }
 
@@ -61,5 +66,14 @@ impl Listening {
     pub(super) async fn end(mut self, limit: Duration) {
         self.turn_away().await;
         self.link.stop(limit).await;
+    }
+}
+
+async fn pass_on(mut from: watch::Receiver<bool>, to: watch::Sender<bool>) {
+    loop {
+        to.send_replace(*from.borrow_and_update());
+        if from.changed().await.is_err() {
+            return;
+        }
     }
 }

@@ -7,6 +7,8 @@ mod camera_state;
 mod cameras;
 mod config_files;
 mod config_topic;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod listening;
 mod model_thread;
 mod progress;
@@ -33,11 +35,14 @@ use tokio::task::JoinSet;
 use crate::analyst::AnalysisError;
 use crate::broker::BrokerError;
 use crate::config::Settings;
+use crate::http::{HttpError, HttpServer};
+use crate::live::Live;
 use crate::mqtt::spool::SpoolError;
 use crate::mqtt::{MqttCounters, MqttError, Outbox};
 use crate::prompter::Prompter;
 use crate::systemd::Systemd;
 
+pub(crate) use asking::pace::Pace;
 use cameras::Cameras;
 pub use config_files::ConfigFiles;
 use config_topic::ConfigTopic;
@@ -99,6 +104,9 @@ pub enum WatchError {
     /// The embedded broker does not run.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The page cannot be served.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// A camera cannot be set up.
     #[error(transparent)]
     Camera(#[from] PipelineError),
@@ -132,6 +140,10 @@ pub struct Watch {
     counters: Arc<MqttCounters>,
     /// Where the broker inside listens, if there is one.
     embedded: Option<SocketAddr>,
+    live: Arc<Live>,
+    http: Option<HttpServer>,
+    /// Whether the broker is connected, whichever it is.
+    connected: watch::Sender<bool>,
     listening: Listening,
     cameras: Cameras,
     /// Publish the statistics, let time pass.
@@ -146,6 +158,11 @@ impl Watch {
     /// What runs the model, in one line.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Where the page is served.
+    pub fn page(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
     }
 
     /// Waits for a part to fail that is never to end.

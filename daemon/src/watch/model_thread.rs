@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use belvedere_models::{CancelToken, ParseMode, WatchedPhrase};
+use belvedere_models::{CancelToken, FoundPhrase, ParseMode, WatchedPhrase};
 use belvedere_pipelines::{Frame, Scheduler};
 use tokio::sync::watch;
 
@@ -14,7 +14,8 @@ use super::alerting::Alerting;
 use super::asking::{Answering, AskedFrame};
 use super::questions::Questions;
 use crate::alerts::Phrase;
-use crate::analyst::{AnalysisError, Analyst};
+use crate::analyst::{Analysis, AnalysisError, Analyst};
+use crate::live::{Live, Sight, SightPhrase, SightRegion, SightResult};
 use crate::messages::{ResultMessage, to_json};
 use crate::mqtt::Outbox;
 use crate::watchdog::Watchdog;
@@ -49,20 +50,23 @@ impl ModelThread {
         alerting: Arc<Alerting>,
         outbox: Arc<Outbox>,
         answering: Answering,
+        live: Arc<Live>,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
         let (changes, to_do) = mpsc::channel();
-        let mut work = Work { analyst, questions: BTreeMap::new(), alerting, outbox, answering, cancel };
+        let mut work =
+            Work { analyst, questions: BTreeMap::new(), alerting, outbox, answering, live, cancel };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
             while !scheduler.is_shut_down() {
                 // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
                 watchdog.feed(Instant::now());
+                work.live.turned();
                 let frame = scheduler.next_until(Instant::now() + watchdog.hunger().min(IDLE_TURN));
                 // Whatever was said before the frame came.
                 to_do.try_iter().for_each(|change| work.change(change));
                 if let Some(frame) = frame {
-                    work.analyse(&frame);
+                    work.take(frame);
                 }
             }
             let _ = sender.send(Some("there are no more frames".to_owned()));
@@ -89,7 +93,16 @@ struct Work {
     alerting: Arc<Alerting>,
     outbox: Arc<Outbox>,
     answering: Answering,
+    live: Arc<Live>,
     cancel: CancelToken,
+}
+
+/// What is known of a frame after its turn.
+struct Analysed {
+    analysis: Analysis,
+    /// The phrases that it was searched for.
+    wanted: Vec<Phrase>,
+    age: Duration,
 }
 
 impl Work {
@@ -108,11 +121,49 @@ impl Work {
         }
     }
 
-    fn analyse(&mut self, frame: &Frame) {
+    /// Analyses a frame; then it is for those who look.
+    fn take(&mut self, frame: Frame) {
+        let analysed = self.analyse(&frame);
+        let camera = self.live.camera(frame.camera.as_str());
+        if camera.is_some_and(|camera| camera.wants_picture(frame.id)) {
+            let sight = self.sight(&frame, analysed.as_ref());
+            self.live.show(frame, sight);
+        }
+    }
+
+    /// What was found, as it is shown.
+    fn sight(&self, frame: &Frame, analysed: Option<&Analysed>) -> Sight {
+        let questions = self.questions.get(frame.camera.as_str());
+        let results = analysed.into_iter().zip(questions).flat_map(|(analysed, questions)| {
+            analysed.analysis.answers.iter().zip(&questions.answers).map(|(found, asked)| SightResult {
+                task: asked.task,
+                input: asked.input.clone(),
+                text: found.output.text.clone(),
+                regions: found.output.regions.clone(),
+            })
+        });
+        let phrases = analysed.into_iter().zip(questions).flat_map(|(analysed, questions)| {
+            analysed.wanted.iter().zip(&analysed.analysis.phrases).filter_map(|(phrase, found)| {
+                Some(SightPhrase { regions: seen(found), ..questions.phrases.get(phrase)?.shown.clone() })
+            })
+        });
+        Sight {
+            camera: frame.camera.to_string(),
+            frame_id: frame.id,
+            captured_at: frame.captured_at,
+            age_ms: analysed.map_or(frame.received.elapsed(), |analysed| analysed.age).as_millis() as u64,
+            width: frame.width_px(),
+            height: frame.height_px(),
+            results: results.collect(),
+            phrases: phrases.collect(),
+        }
+    }
+
+    fn analyse(&mut self, frame: &Frame) -> Option<Analysed> {
         let Some(questions) = self.questions.get(frame.camera.as_str()) else {
             // Its camera has gone since.
             tracing::debug!(camera = %frame.camera, frame_id = frame.id, "a frame that nobody asks about");
-            return;
+            return None;
         };
         tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
         let picture = match frame.view() {
@@ -120,29 +171,30 @@ impl Work {
             Err(error) => {
                 tracing::warn!(%error, "frame cannot be read");
                 questions.progress.failed();
-                return;
+                return None;
             }
         };
         let wanted = self.alerting.wanted(frame).into_iter();
-        let (wanted, phrases): (Vec<Phrase>, Vec<&WatchedPhrase>) =
-            wanted.filter_map(|phrase| Some((phrase.clone(), questions.phrases.get(&phrase)?))).unzip();
+        let (wanted, phrases): (Vec<Phrase>, Vec<&WatchedPhrase>) = wanted
+            .filter_map(|phrase| Some((phrase.clone(), &questions.phrases.get(&phrase)?.watched)))
+            .unzip();
         if questions.prompts.is_empty() && wanted.is_empty() {
             questions.progress.unwanted();
             let asked = AskedFrame { frame, picture: &picture, is_encoded: false };
             self.answering.answer(&mut self.analyst, asked, &self.cancel);
-            return;
+            return None;
         }
         let (prompts, mode) = (&questions.prompts, ParseMode::Default);
         let analysis = match self.analyst.analyse(&picture, prompts, &phrases, mode, &self.cancel) {
             Ok(analysis) => analysis,
             Err(error) if error.is_cancelled() => {
                 questions.progress.cancelled();
-                return;
+                return None;
             }
             Err(error) => {
                 report(frame, &error);
                 questions.progress.failed();
-                return;
+                return None;
             }
         };
         let age = frame.received.elapsed();
@@ -164,9 +216,21 @@ impl Work {
             self.outbox.push_result(asked.topic.clone(), to_json(&message));
         }
         questions.progress.analysed(age, analysis.answers.len());
+        self.live.stages().observe(frame.camera.as_str(), analysis.timing, age);
+        if let Some(camera) = self.live.camera(frame.camera.as_str()) {
+            let texts = analysis.answers.iter().zip(&questions.answers);
+            let texts =
+                texts.map(|(found, asked)| (asked.task, asked.input.as_deref(), found.output.text.as_str()));
+            camera.analysed(frame.id, age, texts);
+        }
         let asked = AskedFrame { frame, picture: &picture, is_encoded: true };
         self.answering.answer(&mut self.analyst, asked, &self.cancel);
+        Some(Analysed { analysis, wanted, age })
     }
+}
+
+fn seen(found: &FoundPhrase) -> Vec<SightRegion> {
+    found.regions.iter().map(|region| SightRegion { score: region.score, box_px: region.box_px }).collect()
 }
 
 fn report(frame: &Frame, error: &AnalysisError) {

@@ -7,8 +7,9 @@ use belvedere_models::{Prompt, Task, TaskInput, WatchedPhrase};
 
 use super::WatchError;
 use super::progress::CameraProgress;
-use crate::alerts::Phrase;
+use crate::alerts::{Phrase, Slug};
 use crate::config::CameraSettings;
+use crate::live::SightPhrase;
 use crate::mqtt::topics;
 use crate::prompter::Prompter;
 
@@ -20,13 +21,20 @@ pub(super) struct Asked {
     pub(super) topic: String,
 }
 
+/// A phrase that frames are searched for.
+pub(super) struct Sought {
+    pub(super) watched: WatchedPhrase,
+    /// As it is shown to whoever looks, with nothing found yet.
+    pub(super) shown: SightPhrase,
+}
+
 /// What is asked of each frame of a camera. Prompts are made once.
 pub(super) struct Questions {
     pub(super) prompts: Vec<Prompt>,
     /// What each prompt asks and where its answer goes.
     pub(super) answers: Vec<Asked>,
     /// What the frame may be searched for.
-    pub(super) phrases: BTreeMap<Phrase, WatchedPhrase>,
+    pub(super) phrases: BTreeMap<Phrase, Sought>,
     pub(super) progress: Arc<CameraProgress>,
 }
 
@@ -65,7 +73,13 @@ impl Questions {
                 phrase: phrase.to_string(),
                 reason: Box::new(reason),
             })?;
-            questions.phrases.insert(phrase.clone(), watched);
+            let shown = SightPhrase {
+                phrase: phrase.to_string(),
+                slug: Slug::of(phrase).to_string(),
+                min_score: alert.rule.min_score.get(),
+                regions: Vec::new(),
+            };
+            questions.phrases.insert(phrase.clone(), Sought { watched, shown });
         }
         Ok(questions)
     }

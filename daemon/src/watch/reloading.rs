@@ -4,6 +4,8 @@
 //! is changed, part by part, and only where the difference says so. What cannot be made leaves everything as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use belvedere_models::CancelToken;
 
@@ -16,10 +18,13 @@ use super::starting::load;
 use super::{BROKER_LIMIT, Watch, WatchError};
 use crate::analyst::Analyst;
 use crate::config::{CameraSettings, Difference, Problems, Settings, within_reach};
+use crate::http::HttpServer;
 use crate::mqtt::{LinkOptions, topics};
 
 /// What a change needs that could not have been had.
 struct Prepared {
+    /// Where the page is to be served elsewhere.
+    http: Option<HttpServer>,
     /// Where the way to the broker changes.
     options: Option<LinkOptions>,
     /// Where the model changes.
@@ -35,6 +40,7 @@ impl Watch {
     pub async fn reload(&mut self, read: Result<Settings, Problems>, cancel: CancelToken) {
         self.systemd.reloading();
         self.take_up(read, cancel).await;
+        self.live.set_notice(self.config.report().borrow().notice());
         self.say_ready();
     }
 
@@ -62,6 +68,12 @@ impl Watch {
         difference: &Difference,
         cancel: CancelToken,
     ) -> Result<Prepared, WatchError> {
+        let http = match &wanted.http {
+            Some(http) if difference.http && !self.is_at(http.listen) => {
+                Some(HttpServer::start(http, Arc::clone(&self.live)).await?)
+            }
+            _ => None,
+        };
         let options = match difference.link {
             true => Some(LinkOptions::new(&wanted.mqtt, self.embedded)?),
             false => None,
@@ -89,11 +101,11 @@ impl Watch {
             let asked = Questions::new(prompter, &wanted.mqtt.topic, camera, progress)?;
             questions.insert(camera.name.clone(), asked);
         }
-        Ok(Prepared { options, analyst, questions })
+        Ok(Prepared { http, options, analyst, questions })
     }
 
     async fn change(&mut self, wanted: Settings, difference: &Difference, prepared: Prepared) {
-        let Prepared { options, analyst, mut questions } = prepared;
+        let Prepared { http, options, analyst, mut questions } = prepared;
         self.let_go(&difference.removed).await;
         let (new, others): (Vec<&CameraSettings>, Vec<&CameraSettings>) =
             wanted.cameras.iter().partition(|camera| difference.added.contains(&camera.name));
@@ -119,6 +131,7 @@ impl Watch {
         for camera in new {
             self.cameras.open(camera);
         }
+        self.live.arrange_cameras(&wanted.cameras);
         if difference.stats_interval {
             self.cameras.stats.change_interval(wanted.mqtt.stats_interval);
         }
@@ -127,6 +140,9 @@ impl Watch {
             self.listening.announcer().leave();
         } else if difference.is_announced() {
             self.listening.announcer().change(&wanted);
+        }
+        if difference.http {
+            self.change_page(http, &wanted).await;
         }
         self.settings = wanted;
         if let Some(options) = options {
@@ -147,8 +163,29 @@ impl Watch {
         self.prompter = analyst.prompter().clone();
         tracing::info!(device = self.device, "another model answers from now on");
         self.cameras.stats.change_device(&self.device);
+        self.live.set_device(&self.device);
         self.state.running(&self.device);
         self.model.change(Change::Model(analyst, questions));
+    }
+
+    /// Whether the page is served there.
+    fn is_at(&self, address: SocketAddr) -> bool {
+        self.settings.http.as_ref().is_some_and(|http| http.listen == address)
+    }
+
+    /// Serves the page at `new` where it listens already; else where it did, once that is free, or nowhere.
+    async fn change_page(&mut self, new: Option<HttpServer>, wanted: &Settings) {
+        if let Some(old) = self.http.take() {
+            old.stop().await;
+        }
+        self.http = match (new, &wanted.http) {
+            (Some(new), _) => Some(new),
+            (None, Some(http)) => {
+                let again = HttpServer::start(http, Arc::clone(&self.live)).await;
+                again.map_err(|error| tracing::error!(%error, "the page is away until the next reload")).ok()
+            }
+            (None, None) => None,
+        };
     }
 
     /// Leaves the broker as if for good, and goes to where `options` lead. What waits in the outbox waits for that one.
@@ -160,8 +197,8 @@ impl Watch {
         self.listening.turn_away().await;
         self.listening.link.leave(BROKER_LIMIT).await;
         self.outbox.set_state(available, "online");
-        let Watch { settings, outbox, counters, cameras, listening, .. } = self;
-        let new = Listening::begin(options, settings, outbox, counters, &cameras.switches, &cameras.asking);
+        let Watch { settings, outbox, counters, cameras, connected, listening, .. } = self;
+        let new = Listening::begin(options, settings, outbox, counters, cameras, connected);
         if !is_moving {
             new.announcer().succeed(listening.announcer());
         }
@@ -178,6 +215,7 @@ fn reported(error: &WatchError, wanted: &Settings) -> ReportedProblem {
     let key = match error {
         WatchError::Model(_) | WatchError::NoRoom { .. } => "model".to_owned(),
         WatchError::Mqtt(_) => "mqtt".to_owned(),
+        WatchError::Http(_) => "http.listen".to_owned(),
         WatchError::Question { camera, .. } => of_camera(camera, "tasks"),
         WatchError::Phrase { camera, .. } => of_camera(camera, "alert"),
         _ => String::new(),

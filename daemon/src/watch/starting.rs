@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use belvedere_models::CancelToken;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -24,6 +25,9 @@ use crate::broker::EmbeddedBroker;
 use crate::building::{BuildListener, BuildReporter, LogLines};
 use crate::bundled;
 use crate::config::{Broker, ModelSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::http::HttpServer;
+use crate::live::{Live, Phase};
+use crate::metrics::MetricSources;
 use crate::mqtt::spool::{self, SpoolError};
 use crate::mqtt::{LinkOptions, MqttCounters, Outbox, topics};
 use crate::systemd::Systemd;
@@ -42,11 +46,17 @@ impl Watch {
         cancel: CancelToken,
     ) -> Result<Watch, WatchError> {
         let started = Instant::now();
+        let (live, questions_of_page) = Live::new()?;
+        let http = match &settings.http {
+            Some(http) => Some(HttpServer::start(http, Arc::clone(&live)).await?),
+            None => None,
+        };
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
         let outbox = Arc::new(open_outbox(&settings.mqtt.outbox, &counters)?);
         let topic = &settings.mqtt.topic;
-        let alerting = Arc::new(Alerting::new(&settings.cameras, topic, Arc::clone(&outbox)));
+        let alerting =
+            Arc::new(Alerting::new(&settings.cameras, topic, Arc::clone(&outbox), Arc::clone(&live)));
         let stats = Stats::new(
             started,
             &settings.mqtt,
@@ -58,9 +68,10 @@ impl Watch {
             topic,
             Arc::clone(&outbox),
             Arc::clone(&alerting),
-            Arc::new(Asking::new(topic, Arc::clone(&outbox), Arc::clone(&counters))),
+            Arc::new(Asking::new(topic, Arc::clone(&outbox), Arc::clone(&counters), Arc::clone(&live))),
             Arc::new(Switches::new(topic, Arc::clone(&outbox))),
             Arc::new(stats),
+            Arc::clone(&live),
         );
         let positions = first_positions(&settings.cameras, &outbox);
         for camera in &settings.cameras {
@@ -72,8 +83,8 @@ impl Watch {
         outbox.set_state(topics::available(topic), "online");
         alerting.begin();
         let options = LinkOptions::new(&settings.mqtt, embedded)?;
-        let listening =
-            Listening::begin(options, &settings, &outbox, &counters, &cameras.switches, &cameras.asking);
+        let connected = watch::Sender::new(false);
+        let listening = Listening::begin(options, &settings, &outbox, &counters, &cameras, &connected);
 
         let told: Vec<Box<dyn BuildListener>> = vec![Box::new(state.clone()), Box::new(systemd.clone())];
         let analyst = match load(&settings.model, cancel.clone(), told).await {
@@ -88,6 +99,7 @@ impl Watch {
         let device = analyst.description();
         tracing::info!(%device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
         cameras.stats.change_device(&device);
+        live.set_device(&device);
         let prompter = analyst.prompter().clone();
         let questions = settings.cameras.iter().map(|camera| {
             let questions = Questions::new(&prompter, topic, camera, cameras.progress(&camera.name))?;
@@ -102,6 +114,7 @@ impl Watch {
             Arc::clone(&alerting),
             Arc::clone(&outbox),
             Answering::new(Arc::clone(&cameras.asking)),
+            Arc::clone(&live),
             cancel.clone(),
         )?;
         questions.into_iter().for_each(|change| model.change(change));
@@ -109,8 +122,16 @@ impl Watch {
             cameras.open(camera);
         }
         let mut tasks = JoinSet::new();
-        tasks.spawn(tick_alerts(alerting));
+        tasks.spawn(tick_alerts(Arc::clone(&alerting)));
+        tasks.spawn(Arc::clone(&cameras.asking).hear_page(questions_of_page));
         tasks.spawn(Arc::clone(&cameras.stats).publish());
+        live.set_sources(MetricSources::new(
+            Arc::clone(&outbox),
+            Arc::clone(&counters),
+            connected.subscribe(),
+            move |camera: &str| alerting.counts(camera),
+        ));
+        live.set_phase(Phase::Running);
         state.running(&device);
         let watch = Watch {
             settings,
@@ -120,6 +141,9 @@ impl Watch {
             outbox,
             counters,
             embedded,
+            live,
+            http,
+            connected,
             listening,
             cameras,
             tasks,

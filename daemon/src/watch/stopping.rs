@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{BROKER_LIMIT, Watch};
+use crate::live::Phase;
 use crate::mqtt::topics;
 
 /// From the signal on, the frame in hand has this long to be cancelled before `offline` is said.
@@ -16,8 +17,10 @@ impl Watch {
     /// Takes everything down in order within 5 s: the frame in hand is cancelled, the sources stop,
     /// `offline` is said for every camera and the daemon, the broker is left.
     pub async fn stop(mut self) {
+        self.live.set_phase(Phase::Stopping);
         self.cancel.cancel();
         self.cameras.scheduler.shut_down();
+        let leaving = self.http.take().map(|http| tokio::spawn(http.stop()));
         // Before the cameras go: that they do is not why the alerts end.
         self.cameras.alerting.stop();
         let (mut stopping, last) = self.cameras.stop();
@@ -30,6 +33,10 @@ impl Watch {
         }
         self.tasks.shutdown().await;
         self.listening.turn_away().await;
+        if let Some(leaving) = leaving {
+            // Begun with the rest, and bounded.
+            let _ = leaving.await;
+        }
         for (camera, state) in last {
             self.outbox.set_state(topics::status(&self.settings.mqtt.topic, &camera), state.as_str());
         }

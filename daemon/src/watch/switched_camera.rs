@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::alerting::Alerting;
 use super::camera_state::CameraState;
+use crate::live::Live;
 use crate::mqtt::{Outbox, topics};
 
 /// A camera and the task that opens and closes it, says its state, and tells its alerts.
@@ -33,6 +34,7 @@ struct Operation {
     enabled_topic: String,
     outbox: Arc<Outbox>,
     alerting: Arc<Alerting>,
+    live: Arc<Live>,
     wanted: watch::Receiver<Option<bool>>,
     state: watch::Sender<CameraState>,
     /// The position that was said last.
@@ -49,6 +51,7 @@ impl SwitchedCamera {
         scheduler: &Scheduler,
         outbox: &Arc<Outbox>,
         alerting: &Arc<Alerting>,
+        live: &Arc<Live>,
     ) -> SwitchedCamera {
         let name = source.camera.to_string();
         let slot = scheduler.slot(&source.camera);
@@ -67,6 +70,7 @@ impl SwitchedCamera {
             name,
             outbox: Arc::clone(outbox),
             alerting: Arc::clone(alerting),
+            live: Arc::clone(live),
             wanted: is_wanted,
             state: now,
             said: None,
@@ -109,8 +113,8 @@ impl Operation {
             let camera = if is_wanted { self.open(source) } else { None };
             match camera {
                 Some(camera) => self.attend(camera).await,
-                None if is_wanted => self.say(CameraState::Offline),
-                None => self.say(CameraState::Disabled),
+                None if is_wanted => self.say(CameraState::Offline, Some("it cannot be opened".to_owned())),
+                None => self.say(CameraState::Disabled, None),
             }
             // A change ended that it was attended, or is waited for; nobody is left to make one where this is dropped.
             let has_changed =
@@ -190,7 +194,7 @@ impl Operation {
         match now {
             CameraStatus::Online => {
                 tracing::info!(camera, "camera online");
-                self.say(CameraState::Online);
+                self.say(CameraState::Online, None);
             }
             CameraStatus::Offline { reason } => {
                 // Before the first try and after the end there is nothing to warn of, and the same
@@ -200,13 +204,17 @@ impl Operation {
                     tracing::warn!(camera, %reason, "camera offline");
                 }
                 self.alerting.camera_offline(camera, &reason.to_string());
-                self.say(CameraState::Offline);
+                let is_known = reason.kind != FailureKind::NotYetConnected;
+                self.say(CameraState::Offline, is_known.then(|| reason.to_string()));
             }
         }
     }
 
-    fn say(&self, state: CameraState) {
+    fn say(&self, state: CameraState, reason: Option<String>) {
         self.state.send_replace(state);
+        if let Some(shown) = self.live.camera(&self.name) {
+            shown.set_state(state.as_str(), reason);
+        }
         self.outbox.set_state(self.status_topic.clone(), state.as_str());
     }
 }

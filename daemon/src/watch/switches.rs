@@ -162,7 +162,7 @@ fn note_of(camera: &str, position: Option<bool>) -> NewMessage {
     NewMessage { kind: SpoolKind::Note, topic: format!("{NOTE}{camera}"), payload: payload.into() }
 }
 
-fn position(payload: &[u8]) -> Option<bool> {
+pub(super) fn position(payload: &[u8]) -> Option<bool> {
     match payload {
         b"ON" => Some(true),
         b"OFF" => Some(false),
@@ -184,7 +184,14 @@ mod tests {
     fn camera(name: &str, enabled: bool) -> CameraSettings {
         let url = SourceUrl::parse("test://ball").unwrap();
         let source = SourceSpec::new(CameraName::new(name).unwrap(), url);
-        CameraSettings { name: name.to_owned(), enabled, source, tasks: Vec::new(), alerts: Vec::new() }
+        CameraSettings {
+            name: name.to_owned(),
+            enabled,
+            source,
+            tasks: Vec::new(),
+            alerts: Vec::new(),
+            zones: Vec::new().into(),
+        }
     }
 
     fn outbox(path: &Path) -> Arc<Outbox> {

@@ -93,6 +93,15 @@ fn an_alert_with_another_threshold_or_zone_is_that_alert_with_other_settings() {
 }
 
 #[test]
+fn a_zone_that_no_alert_is_about_is_only_shown() {
+    let zone = "tasks = [\"caption\"]\n[[camera.zone]]\nname = \"lawn\"\npolygon = [[0, 0], [1, 0], [1, 1]]";
+    let change = change("tasks = [\"caption\"]", zone);
+    let porch = &change.changed["porch"];
+    assert!(porch.zones && !porch.source && !porch.tasks);
+    assert!(porch.alerts.added.is_empty() && porch.alerts.removed.is_empty());
+}
+
+#[test]
 fn alerts_in_another_order_are_only_that() {
     let swapped = PLAIN.replace("\"a dog\"", "\"?\"").replace("\"a red car\"", "\"a dog\"");
     let swapped = swapped.replace("\"?\"", "\"a red car\"");
@@ -116,6 +125,8 @@ fn the_way_to_the_broker_the_statistics_and_the_model_are_told_apart() {
     }
     let stats = Difference { stats_interval: true, ..Difference::default() };
     assert_eq!(change(mqtt, "url = \"mqtt://broker.local\"\nstats_interval = \"5s\""), stats);
+    let http = Difference { http: true, ..Difference::default() };
+    assert_eq!(change("[mqtt]", "[http]\nlisten = \"127.0.0.1:0\"\n[mqtt]"), http);
     let model = Difference { model: true, ..Difference::default() };
     assert_eq!(change("[mqtt]", "[model]\nbeams = 3\n[mqtt]"), model);
 }
@@ -217,6 +228,9 @@ fn follow(running: &Settings, wanted: &Settings, difference: &Difference) -> Set
         if change.tasks {
             camera.tasks = new.tasks;
         }
+        if change.zones {
+            camera.zones = new.zones;
+        }
         let AlertsChange { removed, added, changed, reordered } = &change.alerts;
         camera.alerts.retain(|alert| !removed.contains(&alert.phrase));
         for alert in &mut camera.alerts {
@@ -241,6 +255,9 @@ fn follow(running: &Settings, wanted: &Settings, difference: &Difference) -> Set
     }
     if difference.model {
         settings.model = wanted.model.clone();
+    }
+    if difference.http {
+        settings.http = wanted.http.clone();
     }
     settings
 }

@@ -19,6 +19,7 @@ use crate::alerts::{
     StopReason, Subject,
 };
 use crate::config::{CameraAlert, CameraSettings};
+use crate::live::Live;
 use crate::mqtt::Outbox;
 use crate::snapshot::SnapshotStyle;
 
@@ -79,13 +80,19 @@ impl CameraAlerts {
 }
 
 impl Alerting {
-    /// The rules of `cameras`, with nothing seen. What they say goes to `outbox`, under `root`.
-    pub(super) fn new(cameras: &[CameraSettings], root: &str, outbox: Arc<Outbox>) -> Alerting {
+    /// The rules of `cameras`, with nothing seen. What they say goes to `outbox`, under `root`, and to
+    /// whoever looks.
+    pub(super) fn new(
+        cameras: &[CameraSettings],
+        root: &str,
+        outbox: Arc<Outbox>,
+        live: Arc<Live>,
+    ) -> Alerting {
         let rules =
             |camera: &CameraSettings| (camera.name.clone(), Arc::new(Mutex::new(CameraAlerts::new(camera))));
         Alerting {
             cameras: RwLock::new(cameras.iter().map(rules).collect()),
-            teller: Teller::new(root, outbox),
+            teller: Teller::new(root, outbox, live),
             began: Instant::now(),
         }
     }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::alerts::{AlertSettings, Phrase};
 use crate::config::CameraAlert;
+use crate::live::Live;
 use crate::mqtt::spool::{Spool, SpoolKind, SpoolLimits, SpooledMessage};
 
 const BOX: [f32; 4] = [10.0, 10.0, 40.0, 30.0];
@@ -35,7 +36,7 @@ impl Test {
     fn run(&mut self, phrases: &[&str]) {
         self.alerting = None;
         let outbox = Outbox::open(self.path(), SpoolLimits::default(), Arc::default()).unwrap();
-        let alerting = Alerting::new(&[camera(phrases)], "home", Arc::new(outbox));
+        let alerting = Alerting::new(&[camera(phrases)], "home", Arc::new(outbox), Live::new().unwrap().0);
         alerting.begin();
         self.phrases = phrases.iter().map(|phrase| (*phrase).to_owned()).collect();
         self.alerting = Some(alerting);
@@ -97,6 +98,7 @@ fn camera(phrases: &[&str]) -> CameraSettings {
         source: SourceSpec::new(CameraName::new("porch").unwrap(), url),
         tasks: Vec::new(),
         alerts: phrases.iter().map(alert).collect(),
+        zones: Vec::new().into(),
     }
 }
 

@@ -5,7 +5,7 @@
 //! questions cost is bounded: in number by a pace for each camera and for all, in time by a share of the model
 //! thread's. A question has exactly one answer, or a refusal; a flood of wrong ones is not answered.
 
-mod pace;
+pub(crate) mod pace;
 mod question;
 mod refusal;
 mod waiting;
@@ -21,11 +21,12 @@ use belvedere_models::{
 use belvedere_pipelines::Frame;
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::alerts::MessageRegion;
 use crate::analyst::{AnalysisError, Analyst, Found};
+use crate::live::{Live, PageQuestion};
 use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Inbox, IncomingMessage, MqttCounters, Outbox, topics};
 
@@ -33,7 +34,7 @@ use super::camera_state::CameraState;
 use pace::Share;
 use question::Question;
 use refusal::Refusal;
-use waiting::{Pending, Waiting};
+use waiting::{Pending, Reply, Waiting};
 
 /// Of the model thread's time, so much is for questions at most.
 const SHARE: f64 = 0.25;
@@ -54,6 +55,7 @@ pub(super) struct Asking {
     outbox: Arc<Outbox>,
     counters: Arc<MqttCounters>,
     cameras: Mutex<BTreeMap<String, AskedCamera>>,
+    live: Arc<Live>,
     waiting: Mutex<Waiting>,
 }
 
@@ -104,11 +106,22 @@ struct RefusalMessage<'a> {
     reason: String,
 }
 
+/// Whether `payload` is a question.
+#[cfg(fuzzing)]
+pub(super) fn is_question(payload: &[u8]) -> bool {
+    Question::read(payload).is_ok()
+}
+
 impl Asking {
     /// No camera can be asked yet; answers go to `outbox`, under `root`.
-    pub(super) fn new(root: &str, outbox: Arc<Outbox>, counters: Arc<MqttCounters>) -> Asking {
+    pub(super) fn new(
+        root: &str,
+        outbox: Arc<Outbox>,
+        counters: Arc<MqttCounters>,
+        live: Arc<Live>,
+    ) -> Asking {
         let waiting = Mutex::new(Waiting::new());
-        Asking { root: root.to_owned(), outbox, counters, cameras: Mutex::default(), waiting }
+        Asking { root: root.to_owned(), outbox, counters, cameras: Mutex::default(), live, waiting }
     }
 
     /// From now on a camera can be asked while its state is online; `fps` of its frames are analysed in a second.
@@ -126,7 +139,7 @@ impl Asking {
             let Some(pending) = pending else {
                 return;
             };
-            self.refuse(camera, Some(&pending.question.id), &Refusal::UnknownCamera);
+            self.refuse(camera, Some(&pending.question.id), pending.reply, &Refusal::UnknownCamera);
         }
     }
 
@@ -142,6 +155,13 @@ impl Asking {
         }
     }
 
+    /// Hears what the page asks, for ever.
+    pub(super) async fn hear_page(self: Arc<Asking>, mut of_page: mpsc::Receiver<PageQuestion>) {
+        while let Some(PageQuestion { camera, payload, reply }) = of_page.recv().await {
+            self.read(&camera, &payload, Reply::Page(reply));
+        }
+    }
+
     fn ask(&self, message: &IncomingMessage) {
         // Kept from before: whoever asked it has long gone, and it would be asked again at each connection.
         if message.is_retained {
@@ -150,53 +170,63 @@ impl Asking {
         let Some(camera) = topics::camera_in(&message.topic, &self.root, topics::ask) else {
             return;
         };
-        let question = match Question::read(&message.payload) {
-            Ok(question) => question,
-            Err(no_question) => {
-                return self.refuse(camera, no_question.id.as_deref(), &no_question.why);
-            }
-        };
-        let id = question.id.clone();
-        if let Err(why) = self.put(camera, question) {
-            self.refuse(camera, Some(&id), &why);
+        self.read(camera, &message.payload, Reply::Topic);
+    }
+
+    fn read(&self, camera: &str, payload: &[u8], reply: Reply) {
+        match Question::read(payload) {
+            Ok(question) => self.put(camera, question, reply),
+            Err(no_question) => self.refuse(camera, no_question.id.as_deref(), reply, &no_question.why),
         }
     }
 
-    fn put(&self, camera: &str, question: Question) -> Result<(), Refusal> {
-        let (fps, state) = self.known(camera).ok_or(Refusal::UnknownCamera)?;
-        match state {
-            CameraState::Disabled => return Err(Refusal::Disabled),
-            CameraState::Offline => return Err(Refusal::Offline),
-            CameraState::Online => {}
-        }
-        let now = Instant::now();
-        let frames_apart = Duration::try_from_secs_f64(2.0 / fps).unwrap_or(WAIT_LIMIT);
-        let until = now + WAIT_LIMIT + frames_apart;
-        self.lock().put(Pending { camera: camera.to_owned(), question, until }, now)
+    fn put(&self, camera: &str, question: Question, reply: Reply) {
+        let why_not = match self.known(camera) {
+            None => Refusal::UnknownCamera,
+            Some((_, CameraState::Disabled)) => Refusal::Disabled,
+            Some((_, CameraState::Offline)) => Refusal::Offline,
+            Some((fps, CameraState::Online)) => {
+                let now = Instant::now();
+                let frames_apart = Duration::try_from_secs_f64(2.0 / fps).unwrap_or(WAIT_LIMIT);
+                let until = now + WAIT_LIMIT + frames_apart;
+                let put = self.lock().put(Pending { camera: camera.to_owned(), question, reply, until }, now);
+                if let Err(refused) = put {
+                    let (Pending { question, reply, .. }, why) = *refused;
+                    self.refuse(camera, Some(&question.id), reply, &why);
+                }
+                return;
+            }
+        };
+        self.refuse(camera, Some(&question.id), reply, &why_not);
     }
 
     fn refuse_overdue(&self) {
         let overdue = self.lock().take_overdue(Instant::now());
-        for Pending { camera, question, .. } in overdue {
+        for Pending { camera, question, reply, .. } in overdue {
             let why = match self.known(&camera) {
                 None => Refusal::UnknownCamera,
                 Some((_, CameraState::Disabled)) => Refusal::Disabled,
                 Some((_, CameraState::Offline)) => Refusal::Offline,
                 Some((_, CameraState::Online)) => Refusal::NoFrame,
             };
-            self.refuse(&camera, Some(&question.id), &why);
+            self.refuse(&camera, Some(&question.id), reply, &why);
         }
     }
 
-    fn refuse(&self, camera: &str, id: Option<&str>, why: &Refusal) {
+    fn refuse(&self, camera: &str, id: Option<&str>, reply: Reply, why: &Refusal) {
         tracing::debug!(camera, reason = %why, "question refused");
+        let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
+        if let Reply::Page(page) = reply {
+            // Whoever asked may have left.
+            let _ = page.send(to_json(&message));
+            return;
+        }
         // A topic that could be anybody's is not answered on.
         let is_name = belvedere_pipelines::CameraName::new(camera).is_ok();
         if !is_name || !self.lock().may_refuse(Instant::now()) {
             self.counters.incoming_dropped();
             return;
         }
-        let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
         self.outbox.push_result(topics::answer(&self.root, camera), to_json(&message));
     }
 
@@ -247,7 +277,7 @@ impl Answering {
             if cancel.is_cancelled() || !self.share.has_any(begun) {
                 return;
             }
-            let Some(Pending { question, .. }) = self.asking.lock().take(camera) else {
+            let Some(Pending { question, reply, .. }) = self.asking.lock().take(camera) else {
                 return;
             };
             let answered = self.ask(analyst, &question, picture, is_encoded, cancel);
@@ -275,11 +305,21 @@ impl Answering {
                             PhraseMessage::new(question.text.as_deref().unwrap_or_default(), &found)
                         }),
                     };
-                    let topic = topics::answer(&self.asking.root, camera);
-                    self.asking.outbox.push_result(topic, to_json(&message));
+                    match reply {
+                        Reply::Topic => {
+                            let topic = topics::answer(&self.asking.root, camera);
+                            self.asking.outbox.push_result(topic, to_json(&message));
+                        }
+                        Reply::Page(page) => {
+                            if let Some(camera) = self.asking.live.camera(camera) {
+                                camera.keep_picture(frame.id);
+                            }
+                            let _ = page.send(to_json(&message));
+                        }
+                    }
                 }
                 Err(_) if cancel.is_cancelled() => return,
-                Err(why) => self.asking.refuse(camera, Some(&question.id), &why),
+                Err(why) => self.asking.refuse(camera, Some(&question.id), reply, &why),
             }
         }
     }
