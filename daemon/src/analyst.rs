@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, RgbImage};
+use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, PreprocessSpec, RgbImage};
 use belvedere_models::{
     Answer, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions, ImageFeatures,
     LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, Region, ScoreWeights, Task,
@@ -158,11 +158,25 @@ impl Analyst {
                 false => error.into(),
             })?;
         let max_prompt_tokens = checkpoint.config().text.max_positions.saturating_sub(image_tokens);
+        Analyst::over(florence, Prompter::new(tokenizer, max_prompt_tokens), spec, settings)
+    }
+
+    /// A model that is loaded, with the rest of `settings` around it.
+    ///
+    /// # Errors
+    /// No picture could be brought to the size of `spec`.
+    pub(crate) fn over(
+        florence: Florence,
+        prompter: Prompter,
+        spec: PreprocessSpec,
+        settings: &ModelSettings,
+    ) -> Result<Analyst, AnalysisError> {
         let weights = if settings.path.is_none() { ScoreWeights::BUNDLED } else { ScoreWeights::UNFITTED };
         Ok(Analyst {
             florence,
-            prompter: Prompter::new(tokenizer, max_prompt_tokens),
-            plan: PreprocessPlan::new(spec.clone())?,
+            prompter,
+            examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
+            plan: PreprocessPlan::new(spec)?,
             options: GenerationOptions {
                 beams: settings.beams,
                 max_new_tokens: settings.max_new_tokens,
@@ -170,7 +184,6 @@ impl Analyst {
             },
             is_bundled: settings.path.is_none(),
             form: settings.phrases,
-            examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
             newest: None,
         })
     }

@@ -33,6 +33,13 @@ pub(super) enum Change {
     Model(Box<Analyst>, BTreeMap<String, Questions>),
 }
 
+/// Who is told what the model finds.
+pub(super) struct Hearers {
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) live: Arc<Live>,
+}
+
 /// A handle to the thread.
 pub(super) struct ModelThread {
     /// Holds the reason once the thread has ended; its sender is gone then too.
@@ -47,21 +54,18 @@ impl ModelThread {
         analyst: Analyst,
         scheduler: Scheduler,
         mut watchdog: Watchdog,
-        alerting: Arc<Alerting>,
-        outbox: Arc<Outbox>,
+        hearers: Hearers,
         answering: Answering,
-        live: Arc<Live>,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
         let (changes, to_do) = mpsc::channel();
-        let mut work =
-            Work { analyst, questions: BTreeMap::new(), alerting, outbox, answering, live, cancel };
+        let mut work = Work { analyst, questions: BTreeMap::new(), hearers, answering, cancel };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
             while !scheduler.is_shut_down() {
                 // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
                 watchdog.feed(Instant::now());
-                work.live.turned();
+                work.hearers.live.turned();
                 let frame = scheduler.next_until(Instant::now() + watchdog.hunger().min(IDLE_TURN));
                 // Whatever was said before the frame came.
                 to_do.try_iter().for_each(|change| work.change(change));
@@ -90,10 +94,8 @@ impl ModelThread {
 struct Work {
     analyst: Analyst,
     questions: BTreeMap<String, Questions>,
-    alerting: Arc<Alerting>,
-    outbox: Arc<Outbox>,
+    hearers: Hearers,
     answering: Answering,
-    live: Arc<Live>,
     cancel: CancelToken,
 }
 
@@ -124,10 +126,10 @@ impl Work {
     /// Analyses a frame; then it is for those who look.
     fn take(&mut self, frame: Frame) {
         let analysed = self.analyse(&frame);
-        let camera = self.live.camera(frame.camera.as_str());
+        let camera = self.hearers.live.camera(frame.camera.as_str());
         if camera.is_some_and(|camera| camera.wants_picture(frame.id)) {
             let sight = self.sight(&frame, analysed.as_ref());
-            self.live.show(frame, sight);
+            self.hearers.live.show(frame, sight);
         }
     }
 
@@ -174,7 +176,7 @@ impl Work {
                 return None;
             }
         };
-        let wanted = self.alerting.wanted(frame).into_iter();
+        let wanted = self.hearers.alerting.wanted(frame).into_iter();
         let (wanted, phrases): (Vec<Phrase>, Vec<&WatchedPhrase>) = wanted
             .filter_map(|phrase| Some((phrase.clone(), &questions.phrases.get(&phrase)?.watched)))
             .unzip();
@@ -198,7 +200,7 @@ impl Work {
             }
         };
         let age = frame.received.elapsed();
-        self.alerting.analysed(frame, &picture, &wanted, &analysis.phrases);
+        self.hearers.alerting.analysed(frame, &picture, &wanted, &analysis.phrases);
         for (found, asked) in analysis.answers.iter().zip(&questions.answers) {
             let message = ResultMessage {
                 camera: frame.camera.as_str(),
@@ -213,11 +215,11 @@ impl Work {
                 regions: &found.output.regions,
                 timing_ms: analysis.timing,
             };
-            self.outbox.push_result(asked.topic.clone(), to_json(&message));
+            self.hearers.outbox.push_result(asked.topic.clone(), to_json(&message));
         }
         questions.progress.analysed(age, analysis.answers.len());
-        self.live.stages().observe(frame.camera.as_str(), analysis.timing, age);
-        if let Some(camera) = self.live.camera(frame.camera.as_str()) {
+        self.hearers.live.stages().observe(frame.camera.as_str(), analysis.timing, age);
+        if let Some(camera) = self.hearers.live.camera(frame.camera.as_str()) {
             let texts = analysis.answers.iter().zip(&questions.answers);
             let texts =
                 texts.map(|(found, asked)| (asked.task, asked.input.as_deref(), found.output.text.as_str()));
@@ -236,3 +238,6 @@ fn seen(found: &FoundPhrase) -> Vec<SightRegion> {
 fn report(frame: &Frame, error: &AnalysisError) {
     tracing::error!(camera = %frame.camera, frame_id = frame.id, %error, "frame not analysed");
 }
+
+#[cfg(test)]
+mod tests;

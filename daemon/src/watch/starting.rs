@@ -14,7 +14,7 @@ use super::asking::{Answering, Asking};
 use super::cameras::Cameras;
 use super::config_topic::ConfigTopic;
 use super::listening::Listening;
-use super::model_thread::{Change, ModelThread};
+use super::model_thread::{Change, Hearers, ModelThread};
 use super::questions::Questions;
 use super::state_topic::StateTopic;
 use super::stats::Stats;
@@ -111,10 +111,8 @@ impl Watch {
             analyst,
             cameras.scheduler.clone(),
             Watchdog::from_environment(systemd.clone()),
-            Arc::clone(&alerting),
-            Arc::clone(&outbox),
+            Hearers { alerting: Arc::clone(&alerting), outbox: Arc::clone(&outbox), live: Arc::clone(&live) },
             Answering::new(Arc::clone(&cameras.asking)),
-            Arc::clone(&live),
             cancel.clone(),
         )?;
         questions.into_iter().for_each(|change| model.change(change));

@@ -16,6 +16,7 @@ mod outbox;
 mod page;
 mod questions;
 mod recovery;
+mod reloading;
 mod scene;
 mod secrets;
 mod shutdown;
