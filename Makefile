@@ -38,7 +38,7 @@ draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --
 # Debian has Chromium as a package, Ubuntu as a snap only. Looked for when the tests begin.
 WITHOUT_BROWSER = $(shell [[ -n "$$BELVEDERE_CHROMIUM" ]] || command -v chromium chromium-browser google-chrome >/dev/null || echo "-- --skip page::")
 
-.PHONY: help demo test build lint quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python
+.PHONY: help demo test build lint quality evidence reload-stress soak bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -68,6 +68,14 @@ quality: build python ## how good the bundled model is: 500 pictures and a minut
 evidence: build python ## what the scores of phrases are worth: 1500 pictures, in a table
 	$(call draw-pictures,1500)
 	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/1500"
+
+RELOADS ?= 1000
+reload-stress: build ## RELOADS=1000 random configurations, one after the other, under load: what is lost, what is left behind
+	$(CARGO_TARGET_DIR)/release/belvedere-reload-stress --reloads $(RELOADS)
+
+MINUTES ?= 120
+soak: build ## MINUTES=120 with 8 cameras at 720p whose servers and broker are killed again and again; a table and a plot
+	$(CARGO_TARGET_DIR)/release/belvedere-soak --minutes $(MINUTES) --out "$(CARGO_TARGET_DIR)/soak"
 
 bench: build ## measure each stage on this machine
 	$(BELVEDERE) bench
