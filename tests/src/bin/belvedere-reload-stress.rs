@@ -16,13 +16,16 @@ struct Options {
     /// Which ones [default: others each time].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// So many of the frames of cameras that nothing was changed of may be replaced by newer ones.
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    superseded: f64,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
-    match run(Plan { reloads: options.reloads, seed }) {
+    match run(Plan { reloads: options.reloads, seed, allowed_superseded: options.superseded }) {
         Ok(verdict) => {
             print!("{verdict}");
             if verdict.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -29,6 +29,8 @@ pub struct Plan {
     pub reloads: usize,
     /// Which of them.
     pub seed: u64,
+    /// See [`Verdict::allowed_superseded`].
+    pub allowed_superseded: f64,
 }
 
 /// Runs the plan.
@@ -43,7 +45,8 @@ pub fn run(plan: Plan) -> Result<Verdict> {
     let daemon = Daemon::start_with(&base, |command| {
         command.env("BELVEDERE_LOG", "info");
     })?;
-    let mut stress = Stress { subscriber, daemon, verdict: Verdict::default() };
+    let verdict = Verdict { allowed_superseded: plan.allowed_superseded, ..Verdict::default() };
+    let mut stress = Stress { subscriber, daemon, verdict };
     for camera in STEADY {
         stress.subscriber.wait_for_payload(
             0,
