@@ -43,7 +43,10 @@ build-engines = [[ $$(uname -m) != x86_64 ]] || BELVEDERE_TENSORRT_LIBRARY="$(BE
 # `make gpu-test` does without where it is not.
 COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 
-.PHONY: help demo test build lint engines ptx ptx-check gpu-test gpu-bench quality evidence bench bench-peers tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python tensorrt-headers tensorrt-rtx
+# Debian has Chromium as a package, Ubuntu as a snap only. Looked for when the tests begin.
+WITHOUT_BROWSER = $(shell [[ -n "$$BELVEDERE_CHROMIUM" ]] || command -v chromium chromium-browser google-chrome >/dev/null || echo "-- --skip page::")
+
+.PHONY: help demo test build lint engines ptx ptx-check gpu-test gpu-bench quality evidence reload-stress soak bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python tensorrt-headers tensorrt-rtx
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -51,8 +54,9 @@ help: ## say what the targets do
 demo: build ## build what is missing, then print results from a test camera until Ctrl-C
 	$(BELVEDERE) demo
 
-test: lint build python ptx-check tensorrt-rtx ## every test: format, lints, unit tests, and the binary end to end
-	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+test: lint build python page-tools ptx-check tensorrt-rtx ## every test: format, lints, unit tests, and the binary end to end
+	@[[ -z "$(WITHOUT_BROWSER)" ]] || echo "make test: NOT TESTED: the page in a browser; this system has no package of Chromium. Name one with BELVEDERE_CHROMIUM" >&2
+	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast $(WITHOUT_BROWSER)
 	$(call build-engines,base:89)
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json
@@ -98,11 +102,22 @@ evidence: build python ## what the scores of phrases are worth: 1500 pictures, i
 	$(call draw-pictures,1500)
 	$(CARGO_TARGET_DIR)/release/belvedere-evidence --pictures "$(QUALITY)/1500"
 
+RELOADS ?= 1000
+reload-stress: build ## RELOADS=1000 random configurations, one after the other, under load: what is lost, what is left behind
+	$(CARGO_TARGET_DIR)/release/belvedere-reload-stress --reloads $(RELOADS)
+
+MINUTES ?= 120
+soak: build ## MINUTES=120 with 8 cameras at 720p whose servers and broker are killed again and again; a table and a plot
+	$(CARGO_TARGET_DIR)/release/belvedere-soak --minutes $(MINUTES) --out "$(CARGO_TARGET_DIR)/soak"
+
 bench: build ## measure each stage on this machine
 	$(BELVEDERE) bench
 
 bench-peers: build peers-python ## Belvedere and transformers in turn on the same work, with the ratios
 	$(PEERS_PYTHON) scripts/bench_peers.py --belvedere $(BELVEDERE)
+
+reference: build ## write again what is made from the list of keys: the example configuration and its schema
+	cargo run $(CARGO_FLAGS) --quiet -p belvedere --example reference -- kept .
 
 tiny-model: peers-python ## train the bundled model again, or go on from where it stopped (hours on two cores)
 	$(PEERS_PYTHON) models/tiny/train.py --out $(CARGO_TARGET_DIR)/tiny-model
@@ -144,6 +159,9 @@ tensorrt-rtx: packages
 
 python: packages
 	@[[ "$(BELVEDERE_PYTHON)" != "$(CURDIR)/.venv/bin/python" ]] || scripts/python-env.sh .venv scripts/requirements-test.txt
+
+page-tools: packages
+	@scripts/page-tools.sh
 
 peers-python: packages
 	@[[ "$(PEERS_PYTHON)" != "$(CURDIR)/.venv-peers/bin/python" ]] || scripts/python-env.sh .venv-peers scripts/requirements-peers.txt

@@ -8,7 +8,11 @@ packages=(
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   mosquitto
   openssl
+  systemd
 )
+
+# A browser, for the tests of the page. Ubuntu's package is only a pointer to a snap.
+if grep --quiet '^ID=debian$' /etc/os-release; then packages+=(chromium); fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "set-up: not a Debian or Ubuntu machine; these packages, by Debian's names, are taken to be there: ${packages[*]}" >&2

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, RgbImage};
+use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, PreprocessSpec, RgbImage};
 use belvedere_models::{
     Answer, Answered, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions,
-    ImageFeatures, LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, PromptStyle, Region,
-    ScoreWeights, Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
+    ImageFeatures, LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, Region, ScoreWeights,
+    Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
 use belvedere_models::engine::Pixels;
@@ -15,10 +15,11 @@ use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
-use crate::cache;
 use crate::config::ModelSettings;
 use crate::doctor;
+use crate::folders;
 use crate::messages::TimingMs;
+use crate::prompter::Prompter;
 
 /// The start, the forced first token, a free one, the end.
 const WARM_UP_TOKENS: usize = 4;
@@ -122,10 +123,9 @@ pub struct Loading {
 /// A loaded model. Owned by one thread.
 pub struct Analyst {
     florence: Florence,
-    tokenizer: Tokenizer,
+    prompter: Prompter,
     plan: PreprocessPlan,
     options: GenerationOptions,
-    max_prompt_tokens: usize,
     is_bundled: bool,
     form: PhraseForm,
     examiner: Examiner,
@@ -158,8 +158,8 @@ impl Analyst {
             device: settings.device,
             precision: settings.precision,
             threads: settings.threads,
-            scratch: cache::folder().map(|folder| folder.join("loading")),
-            engines: cache::engines(),
+            scratch: folders::cache().map(|folder| folder.join("loading")),
+            engines: folders::engines(),
             on_build: loading.on_build,
             cancel: loading.cancel,
             ..LoadOptions::default()
@@ -170,20 +170,33 @@ impl Analyst {
                 true => AnalysisError::Unavailable { error, advice: doctor::advice(settings.device) },
                 false => error.into(),
             })?;
+        let max_prompt_tokens = checkpoint.config().text.max_positions.saturating_sub(image_tokens);
+        Analyst::over(florence, Prompter::new(tokenizer, max_prompt_tokens), spec, settings)
+    }
+
+    /// A model that is loaded, with the rest of `settings` around it.
+    ///
+    /// # Errors
+    /// No picture could be brought to the size of `spec`.
+    pub(crate) fn over(
+        florence: Florence,
+        prompter: Prompter,
+        spec: PreprocessSpec,
+        settings: &ModelSettings,
+    ) -> Result<Analyst, AnalysisError> {
         let weights = if settings.path.is_none() { ScoreWeights::BUNDLED } else { ScoreWeights::UNFITTED };
         Ok(Analyst {
             florence,
-            tokenizer,
-            plan: PreprocessPlan::new(spec.clone())?,
+            prompter,
+            examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
+            plan: PreprocessPlan::new(spec)?,
             options: GenerationOptions {
                 beams: settings.beams,
                 max_new_tokens: settings.max_new_tokens,
                 ..GenerationOptions::default()
             },
-            max_prompt_tokens: checkpoint.config().text.max_positions.saturating_sub(image_tokens),
             is_bundled: settings.path.is_none(),
             form: settings.phrases,
-            examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
         })
     }
 
@@ -223,14 +236,17 @@ impl Analyst {
         self.examiner.check_every_region();
     }
 
+    /// Makes prompts for this model, wherever they are wanted.
+    pub fn prompter(&self) -> &Prompter {
+        &self.prompter
+    }
+
     /// A prompt for `task`.
     ///
     /// # Errors
     /// The input is not what the task takes, or too long for the model.
     pub fn prompt(&self, task: Task, input: TaskInput) -> Result<Prompt, AnalysisError> {
-        let prompt =
-            Prompt::new(&self.tokenizer, task, input, PromptStyle::default(), self.max_prompt_tokens)?;
-        Ok(prompt)
+        self.prompter.prompt(task, input)
     }
 
     /// A prompt of a fine-tune's own.
@@ -238,7 +254,7 @@ impl Analyst {
     /// # Errors
     /// It is too long for the model, or holds what is no text.
     pub fn free_prompt(&self, text: &str) -> Result<Prompt, AnalysisError> {
-        Ok(Prompt::free(&self.tokenizer, text, self.max_prompt_tokens)?)
+        self.prompter.free_prompt(text)
     }
 
     /// A phrase to look for in pictures.
@@ -246,7 +262,7 @@ impl Analyst {
     /// # Errors
     /// It is too long for the model.
     pub fn watched_phrase(&self, text: &str) -> Result<WatchedPhrase, AnalysisError> {
-        Ok(WatchedPhrase::new(&self.tokenizer, text, self.max_prompt_tokens)?)
+        self.prompter.watched_phrase(text)
     }
 
     /// Asks `prompts` about one picture and looks for `phrases` in it: it is encoded once, everything is decoded as
@@ -337,7 +353,7 @@ impl Analyst {
         let mut answers = Vec::with_capacity(prompts.len());
         for (prompt, Generation { token_ids, log_probs, .. }) in prompts.iter().zip(generated) {
             let answer = Answer { token_ids: &token_ids, log_probs: &log_probs };
-            let output = prompt.parse(&self.tokenizer, answer, size, mode)?;
+            let output = prompt.parse(self.prompter.tokenizer(), answer, size, mode)?;
             answers.push(Found { output, token_ids });
         }
         let asked = about_phrases.iter().zip(&said_of_phrases);
@@ -365,7 +381,7 @@ impl Analyst {
         phrases: &[&WatchedPhrase],
         form: PhraseForm,
     ) -> Result<Vec<(Prompt, Vec<usize>)>, AnalysisError> {
-        Ok(form.questions(&self.tokenizer, phrases)?)
+        Ok(form.questions(self.prompter.tokenizer(), phrases)?)
     }
 
     /// The stage after the answers about phrases: their evidence and scores.
@@ -377,7 +393,7 @@ impl Analyst {
         look: Look<'_>,
         cancel: &CancelToken,
     ) -> Result<Vec<FoundPhrase>, AnalysisError> {
-        Ok(self.examiner.examine(&mut self.florence, &self.tokenizer, look, cancel)?)
+        Ok(self.examiner.examine(&mut self.florence, self.prompter.tokenizer(), look, cancel)?)
     }
 
     /// What the model would have to generate to say `text`, in which locations are written out.
@@ -385,8 +401,8 @@ impl Analyst {
     /// # Errors
     /// The tokenizer refuses it.
     pub fn sequence(&self, text: &str) -> Result<Vec<u32>, AnalysisError> {
-        let start = self.tokenizer.vocabulary().eos;
-        Ok([vec![start], self.tokenizer.encode(text)?].concat())
+        let start = self.prompter.tokenizer().vocabulary().eos;
+        Ok([vec![start], self.prompter.tokenizer().encode(text)?].concat())
     }
 
     /// The stage before the model: colour, size and normalisation.
@@ -545,7 +561,7 @@ impl Analyst {
         picture: PictureSize,
         mode: ParseMode,
     ) -> Result<TaskOutput, AnalysisError> {
-        Ok(prompt.parse(&self.tokenizer, answer, picture, mode)?)
+        Ok(prompt.parse(self.prompter.tokenizer(), answer, picture, mode)?)
     }
 }
 

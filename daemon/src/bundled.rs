@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::analyst::AnalysisError;
-use crate::cache;
+use crate::folders;
 
 /// What the bundled model knows; said wherever it runs because no other was named.
 pub const KNOWS: &str = "the bundled model, which knows made-up street scenes only";
@@ -28,7 +28,7 @@ const FILES: [File; 5] = [
 /// # Errors
 /// The folder cannot be written.
 pub fn checkpoint() -> Result<PathBuf, AnalysisError> {
-    let cache = cache::folder().unwrap_or_else(|| std::env::temp_dir().join("belvedere"));
+    let cache = folders::cache().unwrap_or_else(|| std::env::temp_dir().join("belvedere"));
     unpacked(&FILES, &cache)
 }
 

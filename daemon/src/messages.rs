@@ -76,7 +76,8 @@ pub struct ResultMessage<'a> {
     pub timing_ms: TimingMs,
 }
 
-fn moment<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+/// As RFC 3339 with milliseconds.
+pub(crate) fn moment<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339_ms(*time))
 }
 

@@ -7,6 +7,34 @@ pub fn peak_memory_bytes() -> Option<u64> {
     peak_in(&status)
 }
 
+/// What the system can give without swapping, in bytes (MemAvailable of proc(5)); `None` where there is no /proc.
+pub fn available_memory_bytes() -> Option<u64> {
+    kib_in(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
+/// The resident memory of the process now, in bytes (VmRSS of proc(5)).
+pub fn resident_memory_bytes() -> Option<u64> {
+    kib_in(&std::fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// How many threads the process has.
+pub fn threads() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+}
+
+/// How many file descriptors the process has open.
+pub fn open_descriptors() -> Option<usize> {
+    // The folder itself is open while it is read.
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
+}
+
+/// When the process began, `age` ago, in seconds since 1970.
+pub fn start_time_s(age: std::time::Duration) -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(age).as_secs_f64()
+}
+
 /// The processor's name as the system has it, with the number of threads that this process may use.
 pub fn processor_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -17,14 +45,18 @@ pub fn processor_name() -> String {
 }
 
 fn peak_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    kib_in(status, "VmHWM:")
+}
+
+fn kib_in(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{peak_in, peak_memory_bytes};
+    use super::*;
 
     #[test]
     fn the_peak_is_read_in_kib_from_its_line() {
@@ -36,5 +68,7 @@ mod tests {
     #[test]
     fn this_process_has_a_peak() {
         assert!(peak_memory_bytes().unwrap() > 1 << 20);
+        assert!(resident_memory_bytes().unwrap() <= peak_memory_bytes().unwrap());
+        assert!(threads().unwrap() >= 1 && open_descriptors().unwrap() >= 3);
     }
 }

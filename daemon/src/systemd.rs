@@ -61,6 +61,18 @@ impl Systemd {
         self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
+    /// Another configuration is being taken up; [`Systemd::ready`] ends that.
+    pub fn reloading(&self) {
+        // systemd tells by the time which reload of several this is.
+        let Ok(now) = NotifyState::monotonic_usec_now() else { return };
+        self.send(&[NotifyState::Reloading, now, NotifyState::Status("reloading the configuration")]);
+    }
+
+    /// What the watchdog wants to hear.
+    pub fn alive(&self) {
+        self.send(&[NotifyState::Watchdog]);
+    }
+
     /// The end has begun.
     pub fn stopping(&self) {
         self.send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
@@ -121,6 +133,18 @@ mod tests {
         assert_eq!(heard(&listener), "READY=1\nSTATUS=watching 2 cameras\n");
         systemd.stopping();
         assert_eq!(heard(&listener), "STOPPING=1\nSTATUS=stopping\n");
+    }
+
+    #[test]
+    fn a_reload_is_said_with_its_time() {
+        let (_dir, listener, systemd) = listener();
+        systemd.reloading();
+        let said = heard(&listener);
+        let lines: Vec<&str> = said.lines().collect();
+        let time_us = lines[1].strip_prefix("MONOTONIC_USEC=").unwrap();
+        assert_eq!((lines[0], time_us.parse::<u64>().unwrap() > 0), ("RELOADING=1", true));
+        systemd.alive();
+        assert_eq!(heard(&listener), "WATCHDOG=1\n");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{CameraName, Credentials, DecoderChoice, PipelineError, Redactor, SourceUrl};
 
 /// All there is to know to open a camera's stream and to keep it open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceSpec {
     /// The camera.
     pub camera: CameraName,

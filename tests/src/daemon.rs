@@ -11,11 +11,14 @@ use tempfile::TempDir;
 
 use crate::Process;
 
+/// So long the daemon may take to listen.
+const PAGE: Duration = Duration::from_secs(30);
+
 /// `belvedere run` with a configuration of the test's own.
 pub struct Daemon {
     /// The process: its output and its end.
     pub process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Daemon {
@@ -34,12 +37,38 @@ impl Daemon {
         // What waits for the broker is this daemon's own.
         command.env("STATE_DIRECTORY", folder.path().join("state"));
         adjust(&mut command);
-        Ok(Self { process: Process::spawn("belvedere", &mut command)?, _folder: folder })
+        Ok(Self { process: Process::spawn("belvedere", &mut command)?, folder })
+    }
+
+    /// Where its configuration is.
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("belvedere.toml")
+    }
+
+    /// Puts another configuration in the place of its own, as editors do.
+    pub fn rewrite(&self, config: &str) -> Result<()> {
+        let new = self.folder.path().join("belvedere.toml.new");
+        fs::write(&new, config)?;
+        Ok(fs::rename(new, self.config_path())?)
+    }
+
+    /// Puts another configuration in the place of its own and asks it to read that.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        self.rewrite(config)?;
+        self.process.signal(Signal::HUP)
     }
 
     /// Asks it to end, as systemd does.
     pub fn terminate(&self) -> Result<()> {
         self.process.signal(Signal::TERM)
+    }
+
+    /// Where it serves its page, `http://ADDRESS:PORT/`; waits until it says so.
+    pub fn page(&self) -> Result<String> {
+        self.process.stderr.wait_for("the page's address", PAGE, |lines| {
+            let line = lines.iter().find(|line| line.contains("page served"))?;
+            Some(line.split_once("page=")?.1.split(' ').next()?.to_owned())
+        })
     }
 
     /// Everything it wrote so far, standard output and standard error.

@@ -1,4 +1,9 @@
-use std::{env, path::PathBuf, process::Command, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -18,6 +23,8 @@ pub enum Stream {
     CorruptH264,
     /// 640x360 at 15 frames per second, H.264: the film of the demonstration, for each client from its beginning, once.
     Film,
+    /// The pictures of this MP4 file, likewise.
+    File(&'static Path),
 }
 
 /// A real RTSP server in its own process, so that killing it closes its sockets as a power cut would.
@@ -74,13 +81,14 @@ impl RtspServer {
 
 fn serve(stream: Stream, login: Option<(&str, &str)>, port: u16) -> Result<(Process, u16)> {
     let mut command = Command::new(server_path()?);
-    let name = match stream {
-        Stream::H264 => "h264",
-        Stream::H265 => "h265",
-        Stream::CorruptH264 => "corrupt-h264",
-        Stream::Film => "film",
+    match stream {
+        Stream::H264 => command.arg("h264"),
+        Stream::H265 => command.arg("h265"),
+        Stream::CorruptH264 => command.arg("corrupt-h264"),
+        Stream::Film => command.arg("film"),
+        Stream::File(path) => command.arg(path),
     };
-    command.args([name, &port.to_string()]);
+    command.arg(port.to_string());
     if let Some((user, password)) = login {
         command.args([user, password]);
     }
@@ -94,7 +102,8 @@ fn serve(stream: Stream, login: Option<(&str, &str)>, port: u16) -> Result<(Proc
 /// Cargo builds this package's programs before its tests, beside the folder that the tests are in.
 fn server_path() -> Result<PathBuf> {
     let test = env::current_exe()?;
-    let folder = test.parent().and_then(|deps| deps.parent()).context("a test outside a target folder")?;
+    let folder = test.parent().context("a program outside a target folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join("belvedere-test-rtsp-server");
     ensure!(path.exists(), "{} is missing: `make test` builds it", path.display());
     Ok(path)

@@ -22,6 +22,19 @@ pub fn write_noisy_film(path: &Path) -> Result<()> {
     )
 }
 
+/// Writes an MP4 file of H.264 with the demonstration's film in that size, `fps` of its pictures a second, without B frames and with
+/// a key frame each second.
+pub fn write_film(path: &Path, width_px: u32, height_px: u32, fps: u32) -> Result<()> {
+    write(
+        path,
+        &format!(
+            "filesrc location={FILM:?} ! qtdemux ! h264parse ! decodebin ! videorate ! videoscale ! videoconvert \
+             ! video/x-raw,format=I420,width={width_px},height={height_px},framerate={fps}/1 \
+             ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps} bitrate=4000 ! h264parse ! mp4mux ! filesink name=sink"
+        ),
+    )
+}
+
 /// Writes an MP4 file of H.264, 320x240 at 10 frames per second, with `frames` frames.
 pub fn write_video(path: &Path, frames: u32) -> Result<()> {
     write(

@@ -64,6 +64,17 @@ pub struct AlertCounts {
     pub ignored_sightings: u64,
 }
 
+impl AlertCounts {
+    /// Both together.
+    pub fn plus(self, other: AlertCounts) -> AlertCounts {
+        AlertCounts {
+            told: self.told + other.told,
+            held_back: self.held_back + other.held_back,
+            ignored_sightings: self.ignored_sightings + other.ignored_sightings,
+        }
+    }
+}
+
 impl AlertRule {
     /// A rule that has seen nothing. `random` keeps its ids apart from those of other runs; a test
     /// gives a seeded one.
@@ -85,6 +96,11 @@ impl AlertRule {
     /// What is watched for, and where.
     pub fn subject(&self) -> &Arc<Subject> {
         &self.subject
+    }
+
+    /// When the phrase counts.
+    pub fn settings(&self) -> &AlertSettings {
+        &self.settings
     }
 
     /// Whether an event is open.

@@ -37,6 +37,10 @@ fn summary(path: &Path, settings: &Settings) -> String {
         None => bundled::KNOWS.to_owned(),
     };
     let _ = writeln!(text, "model: {model}");
+    if let Some(http) = &settings.http {
+        let login = if http.token.is_some() { "with a token" } else { "without a login" };
+        let _ = writeln!(text, "page: http://{}/, {login}", http.listen);
+    }
     for camera in &settings.cameras {
         let mut asked: Vec<String> = camera.tasks.iter().map(|asked| asked.task.name().to_owned()).collect();
         asked.extend(camera.alerts.iter().map(|alert| format!("{:?}", alert.phrase)));

@@ -14,7 +14,7 @@ use crate::alerts::{AlertMessage, AlertSettings, EventType, Phrase};
 use crate::broker::EmbeddedBroker;
 use crate::cli::Demo;
 use crate::config::{
-    Broker, CameraAlert, CameraSettings, CameraTask, MqttSettings, OutboxSettings, Settings,
+    Broker, CameraAlert, CameraSettings, CameraTask, HttpSettings, MqttSettings, OutboxSettings, Settings,
 };
 use crate::exit::Exit;
 use crate::logging;
@@ -81,12 +81,18 @@ fn settings(options: &Demo, broker: SocketAddr, url: &str) -> Result<Settings, C
             outbox: OutboxSettings::in_memory(),
         },
         model: options.model.settings(),
+        http: Some(HttpSettings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token: None,
+            hosts: Vec::new(),
+        }),
         cameras: vec![CameraSettings {
             name: CAMERA.to_owned(),
             enabled: true,
             source,
             tasks,
             alerts: PHRASES.into_iter().map(alert).collect::<Result<_, CommandError>>()?,
+            zones: Vec::new().into(),
         }],
     })
 }
@@ -101,6 +107,9 @@ async fn show(options: &Demo, settings: Settings, broker: SocketAddr) -> Result<
         started = Watch::start(settings, &systemd, CancelToken::new()) => started?,
         _ = signals.received() => return Ok(Exit::Done),
     };
+    if let Some(page) = watch.page() {
+        println!("page     http://{page}/");
+    }
     println!("model    {}", watch.device());
     if bundled {
         println!("         {}", crate::bundled::KNOWS);

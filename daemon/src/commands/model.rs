@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::analyst;
-use crate::cache;
 use crate::cli::{ModelChoice, ModelCommand, OutputFormat};
 use crate::doctor;
 use crate::exit::Exit;
+use crate::folders;
 use crate::messages::to_json;
 
 /// What the process takes beside weights and activations: the runtime, GStreamer, the tokenizer.
@@ -36,7 +36,7 @@ pub(super) fn model(command: &ModelCommand) -> Result<Exit, CommandError> {
 
 /// Loads the model, which builds what is missing, and says what is there then.
 fn build(model: &ModelChoice, rebuild: bool) -> Result<(), CommandError> {
-    let folder = cache::engines();
+    let folder = folders::engines();
     if let Some(folder) = folder.as_deref().filter(|_| rebuild) {
         for file in doctor::engine_files(folder) {
             let path = folder.join(&file.name);

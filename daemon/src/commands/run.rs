@@ -1,23 +1,27 @@
 //! `belvedere run`
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use belvedere_models::CancelToken;
 
 use super::CommandError;
-use crate::config::{self, Settings};
+use crate::config::{self, FileStamp, Reading, Settings};
 use crate::exit::Exit;
 use crate::logging;
 use crate::systemd::Systemd;
-use crate::watch::{Signals, Watch, WatchError};
+use crate::watch::{ConfigFiles, Hangups, Signals, Watch, WatchError};
 
 /// Everything together ends within this time of the signal, come what may.
 const STOP_LIMIT: Duration = Duration::from_millis(4600);
+/// Of that, so much is for a reload to come to its end.
+const RELOAD_LIMIT: Duration = Duration::from_millis(1000);
 
 pub(super) fn run(path: &Path) -> Result<Exit, CommandError> {
-    let settings = config::load(path)?;
+    let Reading { settings, files } = config::read(path);
+    let settings = settings?;
     logging::abort_on_panic();
     tracing::info!(
         config = %path.display(),
@@ -26,10 +30,10 @@ pub(super) fn run(path: &Path) -> Result<Exit, CommandError> {
         "configuration loaded"
     );
     let runtime = runtime()?;
-    let ended = runtime.block_on(watch(settings));
+    let ended = runtime.block_on(watch(path, settings, files));
     match ended {
         // The library that runs the model is not to be taken down while it loads one: that may end in a crash.
-        Ok(Ended::BeforeStart { deadline }) => {
+        Ok(Ended::Loading { deadline }) => {
             runtime.shutdown_timeout(deadline.saturating_duration_since(Instant::now()));
         }
         // A camera or a model that hangs must not hold the process, after a failure neither.
@@ -40,11 +44,11 @@ pub(super) fn run(path: &Path) -> Result<Exit, CommandError> {
 
 /// How a daemon ended in good order.
 enum Ended {
-    /// The model was still being loaded, or is.
-    BeforeStart {
+    /// A model was still being loaded, or is.
+    Loading {
         deadline: Instant,
     },
-    AfterStart,
+    Running,
 }
 
 /// Two workers: no task of the daemon computes anything.
@@ -56,8 +60,14 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .map_err(CommandError::system("starting threads"))
 }
 
-async fn watch(settings: Settings) -> Result<Ended, CommandError> {
+async fn watch(
+    path: &Path,
+    settings: Settings,
+    files: BTreeMap<PathBuf, Option<FileStamp>>,
+) -> Result<Ended, CommandError> {
     let mut signals = Signals::listen().map_err(CommandError::system("listening for signals"))?;
+    let mut hangups = Hangups::listen().map_err(CommandError::system("listening for signals"))?;
+    let mut files = ConfigFiles::new(files);
     let systemd = Systemd::from_environment();
     // Loading a model takes a while, and building engines for it many minutes; a signal ends it.
     let cancel = CancelToken::new();
@@ -73,30 +83,67 @@ async fn watch(settings: Settings) -> Result<Ended, CommandError> {
             if tokio::time::timeout_at(deadline.into(), stop_start(start)).await.is_err() {
                 tracing::warn!("the model is still being loaded; not waiting for it");
             }
-            return Ok(Ended::BeforeStart { deadline });
+            return Ok(Ended::Loading { deadline });
         }
     };
-    let failure: Option<WatchError> = tokio::select! {
-        signal = signals.received() => {
-            tracing::info!(signal, "stopping");
-            None
+    let (mut ended, mut deadline) = (Ended::Running, None);
+    let failure: Option<WatchError> = loop {
+        tokio::select! {
+            signal = signals.received() => {
+                tracing::info!(signal, "stopping");
+                break None;
+            }
+            failure = watch.failed() => {
+                tracing::error!(%failure, "stopping");
+                break Some(failure);
+            }
+            () = hangups.received() => tracing::info!("SIGHUP: reading the configuration again"),
+            () = files.changed() => tracing::info!("a file of the configuration has changed; reading it again"),
         }
-        failure = watch.failed() => {
-            tracing::error!(%failure, "stopping");
-            Some(failure)
+        let cancel = CancelToken::new();
+        let mut reload = pin!(reload(path, &mut watch, &mut files, cancel.clone()));
+        tokio::select! {
+            () = &mut reload => {}
+            signal = signals.received() => {
+                tracing::info!(signal, "stopping while the configuration is being taken up");
+                cancel.cancel();
+                let until = Instant::now() + STOP_LIMIT;
+                // The model thread and the cameras are to have their time too.
+                let patience = tokio::time::sleep(RELOAD_LIMIT);
+                tokio::select! {
+                    () = &mut reload => {}
+                    () = patience => ended = Ended::Loading { deadline: until },
+                }
+                deadline = Some(until);
+                break None;
+            }
         }
     };
     signals.next_one_ends_at_once();
     systemd.stopping();
-    if tokio::time::timeout(STOP_LIMIT, watch.stop()).await.is_err() {
+    let deadline = deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT);
+    if tokio::time::timeout_at(deadline.into(), watch.stop()).await.is_err() {
         tracing::warn!("not everything stopped in time");
     }
     match failure {
         None => {
             tracing::info!("stopped");
-            Ok(Ended::AfterStart)
+            Ok(ended)
         }
         Some(failure) => Err(failure.into()),
+    }
+}
+
+/// Reads the configuration again and takes it up.
+async fn reload(path: &Path, watch: &mut Watch, files: &mut ConfigFiles, cancel: CancelToken) {
+    let path = path.to_owned();
+    // Files may be on a network that is away.
+    match tokio::task::spawn_blocking(move || config::read(&path)).await {
+        Ok(reading) => {
+            files.read(reading.files);
+            watch.reload(reading.settings, cancel).await;
+        }
+        Err(error) => tracing::error!(%error, "the configuration cannot be read"),
     }
 }
 

@@ -12,6 +12,7 @@ use config::{Value, ValueKind};
 use super::alerts;
 use super::nearest::nearest;
 use super::reader::{Read, Reader};
+use super::secret::read_bounded;
 use super::settings::{CameraSettings, CameraTask};
 use crate::mqtt::topics;
 
@@ -96,8 +97,14 @@ fn read(table: &Reader<'_>) -> Read<CameraSettings> {
         table.blame("", error);
         return None;
     }
-    zones?;
-    Some(CameraSettings { name: name.to_string(), enabled: enabled?, source, tasks: tasks?, alerts: alerts? })
+    Some(CameraSettings {
+        name: name.to_string(),
+        enabled: enabled?,
+        source,
+        tasks: tasks?,
+        alerts: alerts?,
+        zones: zones?,
+    })
 }
 
 fn name(table: &Reader<'_>) -> Read<CameraName> {
@@ -137,7 +144,8 @@ fn credentials(table: &Reader<'_>) -> Read<Option<Credentials>> {
         table.blame("credentials_file", format_args!("{path}: {what}"));
         None
     };
-    match std::fs::read_to_string(path) {
+    table.names_file(path);
+    match read_bounded(path.as_ref()) {
         Err(error) => blame(&error),
         Ok(text) => match Credentials::parse(&text) {
             Ok(credentials) => Some(Some(credentials)),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, FileFormat, Map, Source, Value, ValueKind};
 use toml_edit::{Document, Item};
 
+use super::files::NotedFiles;
 use super::problem::{Place, Problem, Problems};
 
 /// The prefix of the variables that set keys: `BELVEDERE__MQTT__URL` sets `mqtt.url`.
@@ -22,20 +23,27 @@ pub(super) struct Layers {
     pub(super) tree: Map<String, Value>,
     places: HashMap<String, Place>,
     pub(super) problems: RefCell<Vec<Problem>>,
+    pub(super) files: NotedFiles,
 }
 
 impl Layers {
-    /// Reads `main`, the `conf.d/*.toml` beside it in the order of their names, and `environment`.
+    /// Reads `main`, the `conf.d/*.toml` beside it in the order of their names, and `environment`. What is read is
+    /// noted in `files`.
     ///
     /// # Errors
     /// Files that cannot be read and files that are not TOML: with one of those unread, what the
     /// others say cannot be judged.
-    pub(super) fn read(main: &Path, environment: HashMap<String, String>) -> Result<Layers, Problems> {
+    pub(super) fn read(
+        main: &Path,
+        environment: HashMap<String, String>,
+        files: &NotedFiles,
+    ) -> Result<Layers, Problems> {
         let mut layers = Layers {
             main: main.to_owned(),
             tree: Map::new(),
             places: HashMap::new(),
             problems: RefCell::default(),
+            files: files.clone(),
         };
         let mut builder = Config::builder();
         let mut cameras = Vec::new();
@@ -112,6 +120,7 @@ impl Layers {
 
     fn drop_ins(&self, main: &Path) -> Vec<PathBuf> {
         let folder = main.with_file_name("conf.d");
+        self.files.note(&folder);
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
@@ -131,6 +140,7 @@ impl Layers {
 
     /// One file as a source; its cameras are moved to the end of `cameras`.
     fn read_file(&mut self, path: &Path, cameras: &mut Vec<Value>) -> Option<Layer> {
+        self.files.note(path);
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {

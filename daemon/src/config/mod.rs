@@ -3,23 +3,37 @@
 //! Layering is the `config` crate's (later layers win, key by key); cameras of all files are put
 //! one after another, so that a camera can live in a file of its own. Everything is read before
 //! anything is reported: [`load`] returns all problems at once, each with its file, line and key.
+//! Which keys there are, [`TABLES`] says and nothing else.
 
 mod alerts;
 mod camera;
+mod difference;
+mod example;
+mod files;
+mod http;
+mod key_form;
+mod keys;
 mod layers;
 mod model;
 mod mqtt;
 mod nearest;
 mod problem;
 mod reader;
+mod schema;
 mod secret;
 mod settings;
 
+pub use difference::{AlertsChange, CameraChange, Difference, within_reach};
+pub use example::example;
+pub use files::{FileStamp, Reading};
+pub use key_form::KeyForm;
+pub use keys::{Absent, Key, KeyTable, TABLES};
 pub use problem::{Place, Problem, Problems};
+pub use schema::schema;
 pub use secret::Secret;
 pub use settings::{
-    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, ModelSettings, MqttSettings,
-    OutboxPlace, OutboxSettings, Settings, Tls,
+    Broker, CameraAlert, CameraSettings, CameraTask, ClientIdentity, HttpSettings, ModelSettings,
+    MqttSettings, OutboxPlace, OutboxSettings, Settings, Tls,
 };
 
 use std::collections::HashMap;
@@ -34,11 +48,23 @@ pub const DEFAULT_PATH: &str = "/etc/belvedere/belvedere.toml";
 /// # Errors
 /// Every problem that was found, in the order of the files and lines.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
+    read(path).settings
+}
+
+/// [`load`], with the files that were looked at: those of a configuration with mistakes too.
+pub fn read(path: &Path) -> Reading {
     // An argument of a variable that is not Unicode is none of ours.
     let environment = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    load_with(path, environment)
+    read_with(path, environment)
+}
+
+/// [`read`] with the environment given.
+pub fn read_with(path: &Path, environment: HashMap<String, String>) -> Reading {
+    let noted = files::NotedFiles::default();
+    let settings = load_noting(path, environment, &noted);
+    Reading { settings, files: noted.into_stamps() }
 }
 
 /// [`load`] with the environment given, so that tests need not change their own.
@@ -46,16 +72,25 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
 /// # Errors
 /// Every problem that was found, in the order of the files and lines.
 pub fn load_with(path: &Path, environment: HashMap<String, String>) -> Result<Settings, Problems> {
-    let layers = layers::Layers::read(path, environment)?;
+    read_with(path, environment).settings
+}
+
+fn load_noting(
+    path: &Path,
+    environment: HashMap<String, String>,
+    files: &files::NotedFiles,
+) -> Result<Settings, Problems> {
+    let layers = layers::Layers::read(path, environment, files)?;
     let root = reader::Reader::root(&layers);
     let mqtt = root.table("mqtt", mqtt::read);
     let model = root.optional_table("model", model::read);
+    let http = root.optional_table("http", http::read);
     let cameras = camera::read_all(&root);
     root.refuse_unknown_keys();
     let problems = layers.into_problems();
-    match (mqtt, model, cameras) {
-        (Some(mqtt), Some(model), Some(cameras)) if problems.is_empty() => {
-            Ok(Settings { mqtt, model, cameras })
+    match (mqtt, model, http, cameras) {
+        (Some(mqtt), Some(model), Some(http), Some(cameras)) if problems.is_empty() => {
+            Ok(Settings { mqtt, model, http, cameras })
         }
         _ => Err(problems),
     }

@@ -1,5 +1,6 @@
 //! `[mqtt]`
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -259,10 +260,15 @@ impl<'a> TlsFiles<'a> {
     /// Each must be there and readable; what is in them, the link finds out.
     fn check(&self, table: &Reader<'_>) -> Read<Tls> {
         let mut all_readable = true;
+        let mut contents = DefaultHasher::new();
         for (key, path) in self.named() {
-            if let Err(error) = std::fs::File::open(path) {
-                table.blame(key, format_args!("{path}: {error}"));
-                all_readable = false;
+            table.names_file(path);
+            match std::fs::read(path) {
+                Ok(content) => content.hash(&mut contents),
+                Err(error) => {
+                    table.blame(key, format_args!("{path}: {error}"));
+                    all_readable = false;
+                }
             }
         }
         let identity = match (self.certificate_file, self.key_file) {
@@ -279,25 +285,27 @@ impl<'a> TlsFiles<'a> {
                 return None;
             }
         };
-        all_readable.then(|| Tls { ca_file: self.ca_file.map(Into::into), identity })
+        let contents_hash = contents.finish();
+        all_readable.then(|| Tls { ca_file: self.ca_file.map(Into::into), identity, contents_hash })
     }
 }
 
 fn password(table: &Reader<'_>) -> Read<Option<Secret>> {
     let file = table.string("password_file");
-    // Known only in the environment: a password has no place in a file that others may read.
+    // Taken from the environment only: a password has no place in a file that others may read.
     if table.is_from_environment("password") {
         return table.string("password").map(|text| text.map(Secret::new));
     }
     match file? {
         None => Some(None),
-        Some(path) => match Secret::from_file(Path::new(path)) {
-            Ok(secret) => Some(Some(secret)),
-            Err(error) => {
-                table.blame("password_file", format_args!("{path}: {error}"));
-                None
-            }
-        },
+        Some(path) => {
+            table.names_file(path);
+            let secret = Secret::from_file(Path::new(path));
+            secret
+                .map(Some)
+                .map_err(|error| table.blame("password_file", format_args!("{path}: {error}")))
+                .ok()
+        }
     }
 }
 

@@ -1,22 +1,21 @@
 //! Reads keys out of the merged tree and notes every mistake instead of stopping at the first.
 
-use std::cell::RefCell;
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 
+use super::keys;
 use super::layers::Layers;
 use super::nearest::nearest;
 use super::problem::Problem;
 
-/// One table of the tree. Each key that is asked for becomes a known one;
-/// [`Reader::refuse_unknown_keys`] reports the others.
+/// One table of the tree. [`Reader::refuse_unknown_keys`] reports the keys that are not listed for it.
 pub(super) struct Reader<'a> {
     layers: &'a Layers,
     path: String,
     table: &'a Map<String, Value>,
-    known: RefCell<Vec<&'static str>>,
 }
 
 /// What a table of keys is read as. `None` says that a problem was noted.
@@ -29,7 +28,7 @@ impl<'a> Reader<'a> {
     }
 
     fn new(layers: &'a Layers, path: String, table: &'a Map<String, Value>) -> Reader<'a> {
-        Reader { layers, path, table, known: RefCell::default() }
+        Reader { layers, path, table }
     }
 
     /// The full path of `key`.
@@ -64,16 +63,19 @@ impl<'a> Reader<'a> {
         self.layers.is_from_environment(&self.path_of(key))
     }
 
-    /// The value of `key`, which is a known key from now on.
+    /// To be called before a file is opened that a key names.
+    pub(super) fn names_file(&self, path: &str) {
+        self.layers.files.note(Path::new(path));
+    }
+
+    /// The value of `key`.
     pub(super) fn get(&self, key: &'static str) -> Option<&'a Value> {
-        self.known.borrow_mut().push(key);
         self.table.get(key)
     }
 
     /// Reads the table `key`, which must be there.
     pub(super) fn table<T>(&self, key: &'static str, read: impl FnOnce(&Reader<'_>) -> Read<T>) -> Read<T> {
         if !self.table.contains_key(key) {
-            self.get(key);
             self.blame(key, format_args!("the table [{key}] is missing"));
             return None;
         }
@@ -167,9 +169,9 @@ impl<'a> Reader<'a> {
         strings.collect::<Vec<_>>().into_iter().collect()
     }
 
-    /// Reports every key that nothing has asked for.
+    /// Reports every key that is not listed.
     pub(super) fn refuse_unknown_keys(&self) {
-        let known = self.known.borrow();
+        let known = keys::names_in(&self.path, |key| self.is_from_environment(key));
         for key in self.table.keys() {
             if !known.contains(&key.as_str()) {
                 let near = nearest(key, known.iter().copied());

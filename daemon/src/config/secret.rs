@@ -1,7 +1,8 @@
 //! A value that is never shown.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// A password or the like. Its `Debug` says `"***"`, it has no `Display`, and it is reached only
@@ -18,9 +19,9 @@ impl Secret {
     /// Reads a secret from a file; the line end that editors add is no part of it.
     ///
     /// # Errors
-    /// The file cannot be read, is not UTF-8, or is empty.
+    /// The file cannot be read, is not UTF-8, is empty, or is far too long for a secret.
     pub fn from_file(path: &Path) -> io::Result<Secret> {
-        let text = std::fs::read_to_string(path)?;
+        let text = read_bounded(path)?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty"));
@@ -40,9 +41,28 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The text of a file of secrets. The wrong file, such as a device, must not fill the memory.
+///
+/// # Errors
+/// The file cannot be read, is not UTF-8, or is longer than any secret.
+pub(super) fn read_bounded(path: &Path) -> io::Result<String> {
+    const MAX_BYTES: u64 = 64 << 10;
+    let mut text = String::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 64 KiB"));
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Secret;
+
+    #[test]
+    fn a_file_without_an_end_is_an_error() {
+        assert!(Secret::from_file("/dev/zero".as_ref()).is_err());
+    }
 
     #[test]
     fn debug_output_hides_the_secret() {

@@ -2,23 +2,26 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use belvedere_models::{Device, PhraseForm, Precision, Task};
 use belvedere_pipelines::SourceSpec;
 
 use super::Secret;
-use crate::alerts::{AlertSettings, Phrase};
+use crate::alerts::{AlertSettings, Phrase, Zone};
 use crate::mqtt::spool::SpoolLimits;
 use crate::snapshot::SnapshotStyle;
 
 /// A configuration without a mistake. Its `Debug` shows no secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `[mqtt]`
     pub mqtt: MqttSettings,
     /// `[model]`
     pub model: ModelSettings,
+    /// `[http]`; absent, nothing is served.
+    pub http: Option<HttpSettings>,
     /// `[[camera]]`, of all files, in their order; at least one.
     pub cameras: Vec<CameraSettings>,
 }
@@ -49,6 +52,8 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// `client_certificate_file` and `client_key_file`
     pub identity: Option<ClientIdentity>,
+    /// A hash of what these files held when they were checked: a certificate that was renewed is a change.
+    pub contents_hash: u64,
 }
 
 /// A certificate that the broker knows its clients by.
@@ -88,7 +93,7 @@ pub enum OutboxPlace {
 }
 
 /// `[mqtt]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MqttSettings {
     /// `url`, with `ca_file` or `listen`.
     pub broker: Broker,
@@ -129,8 +134,20 @@ pub struct ModelSettings {
     pub max_new_tokens: usize,
 }
 
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// `listen`; port 0 stands for any free port.
+    pub listen: SocketAddr,
+    /// From `token_file`, or `token` in the environment: what others must know. Never absent where `listen` is no
+    /// loopback address.
+    pub token: Option<Secret>,
+    /// `hosts`: further names by which it may be called, in lower case.
+    pub hosts: Vec<String>,
+}
+
 /// One `[[camera]]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CameraSettings {
     /// `name`
     pub name: String,
@@ -143,6 +160,8 @@ pub struct CameraSettings {
     pub tasks: Vec<CameraTask>,
     /// `[[camera.alert]]`: what it is watched for; no two with the same slug.
     pub alerts: Vec<CameraAlert>,
+    /// `[[camera.zone]]`: no two of the same name.
+    pub zones: Arc<[Zone]>,
 }
 
 /// One `[[camera.alert]]`

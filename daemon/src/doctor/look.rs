@@ -11,7 +11,7 @@ use super::system::System;
 use super::{
     CodecDecoders, EngineFile, Engines, Facts, Found, Gpu, Gpus, OnnxRuntime, TensorRt, TensorRtLibrary,
 };
-use crate::cache;
+use crate::folders;
 
 /// Loading a library and asking a driver take seconds at most.
 const LIBRARY_LIMIT: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ fn decoders() -> Found<Vec<CodecDecoders>> {
 }
 
 fn engines() -> Engines {
-    let folder = cache::engines();
+    let folder = folders::engines();
     let files = folder.as_deref().map(engine_files).unwrap_or_default();
     Engines { folder, files }
 }

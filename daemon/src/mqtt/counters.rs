@@ -28,7 +28,7 @@ pub struct MqttCounts {
     pub published: u64,
     /// Connections that the broker accepted.
     pub connects: u64,
-    /// Results that were dropped, oldest first, because too many waited.
+    /// Results that were dropped: the oldest ones because too many waited, or all because the broker was left.
     pub dropped_outbox_full: u64,
     /// Messages that were larger than the packet limit.
     pub dropped_too_large: u64,
@@ -66,6 +66,10 @@ impl MqttCounters {
     /// A message from others was read and is not answered.
     pub fn incoming_dropped(&self) {
         count(&self.dropped_incoming);
+    }
+
+    pub(super) fn results_discarded(&self, results: usize) {
+        self.dropped_outbox_full.fetch_add(results as u64, Relaxed);
     }
 
     pub(super) fn spool_dropped(&self, dropped: Dropped) {

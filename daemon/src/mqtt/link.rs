@@ -40,6 +40,8 @@ impl Link {
         counters: Arc<MqttCounters>,
         subscriptions: Vec<Subscription>,
     ) -> Link {
+        // What another link took before, and no broker acknowledged, is taken again.
+        outbox.rewind();
         let (stop, stopping) = watch::channel(None);
         let (now_connected, connected) = watch::channel(false);
         let (now_subscribed, subscribed) = watch::channel(0);
@@ -61,9 +63,16 @@ impl Link {
     /// Sends the states that wait and what the spool holds, as far as there is time, drops the results
     /// that wait, says goodbye and closes; takes no longer than `limit`, and no time where there is no
     /// connection.
-    pub async fn stop(self, limit: Duration) {
+    pub async fn stop(mut self, limit: Duration) {
+        self.leave(limit).await;
+    }
+
+    /// The same, for a link that another one takes the place of.
+    pub async fn leave(&mut self, limit: Duration) {
         let _ = self.stop.send(Some(Instant::now() + limit));
         // The session watches the deadline itself; this is for a network that blocks it.
-        let _ = timeout(limit + Duration::from_millis(100), self.task).await;
+        if timeout(limit + Duration::from_millis(100), &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Messages on their way to the broker.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +68,8 @@ struct Queue {
     states: BTreeMap<String, Vec<u8>>,
     /// Topics of states that have not been sent.
     changed: VecDeque<String>,
+    /// Topics whose end may still wait in the spool: what they hold next must not overtake it.
+    taken_back: BTreeSet<String>,
 }
 
 impl Outbox {
@@ -114,6 +116,10 @@ impl Outbox {
     /// with it, and the next one begins by saying what is so then.
     pub fn set_state(&self, topic: String, payload: impl Into<Vec<u8>>) {
         let mut queue = self.lock();
+        if queue.taken_back.contains(&topic) {
+            drop(queue);
+            return self.keep_state(topic, payload);
+        }
         queue.changed.retain(|changed| *changed != topic);
         queue.changed.push_back(topic.clone());
         queue.states.insert(topic, payload.into());
@@ -131,6 +137,22 @@ impl Outbox {
             self.lock().states.insert(topic.clone(), payload.clone());
             self.spool.push([NewMessage { kind: SpoolKind::State, topic, payload }]);
         }
+    }
+
+    /// The topics hold nothing from now on: the broker is told through the spool to forget what it retains, even if this
+    /// process ends first. A topic may be set or kept again later; then that goes through the spool, behind its end.
+    pub fn take_back(&self, topics: impl IntoIterator<Item = String>) {
+        let topics: Vec<String> = topics.into_iter().collect();
+        let mut queue = self.lock();
+        for topic in &topics {
+            queue.states.remove(topic);
+            queue.taken_back.insert(topic.clone());
+        }
+        queue.changed.retain(|changed| !topics.contains(changed));
+        drop(queue);
+        let ends =
+            topics.into_iter().map(|topic| NewMessage { kind: SpoolKind::State, topic, payload: Vec::new() });
+        self.spool.push(ends);
     }
 
     /// Puts an alert event in: sent at least once, in order, not retained.
@@ -183,6 +205,11 @@ impl Outbox {
     pub fn len(&self) -> usize {
         let queue = self.lock();
         queue.results.len() + queue.changed.len() + self.spool.len()
+    }
+
+    /// How many of them must not be lost.
+    pub fn spool_len(&self) -> usize {
+        self.spool.len()
     }
 
     /// Whether no message waits.
@@ -397,5 +424,36 @@ mod tests {
         let taken = [outbox.take(true).unwrap(), outbox.take(true).unwrap()];
         outbox.give_back(taken.into_iter());
         assert_eq!(topics(&outbox), ["a", "b", "c"]);
+    }
+
+    /// Everything there is, whatever the thread of the spool has read so far: topics and payloads.
+    fn all(outbox: &Outbox) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        while !outbox.is_empty() {
+            assert!(outbox.flush(std::time::Duration::from_secs(20)));
+            while let Some(message) = outbox.take(true) {
+                all.push((message.topic, String::from_utf8(message.payload).unwrap()));
+                if let Class::Spooled { id, .. } = message.class {
+                    outbox.acknowledge(id);
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_a_topic_holds_after_it_was_taken_back_does_not_overtake_its_end() {
+        let (outbox, _) = outbox();
+        let said = |topic: &str, payload: &str| (topic.to_owned(), payload.to_owned());
+        outbox.set_state("porch/status".to_owned(), "online");
+        outbox.set_state("yard/status".to_owned(), "online");
+        outbox.take_back(["porch/status".to_owned()]);
+        assert_eq!(all(&outbox), [said("yard/status", "online"), said("porch/status", "")]);
+        outbox.take_back(["yard/status".to_owned()]);
+        outbox.set_state("yard/status".to_owned(), "offline");
+        outbox.set_state("yard/status".to_owned(), "online");
+        assert_eq!(all(&outbox).last(), Some(&said("yard/status", "online")));
+        outbox.resend_states("available");
+        assert_eq!(all(&outbox), [said("yard/status", "online")]);
     }
 }

@@ -184,7 +184,7 @@ impl Session {
                     if !is_connected {
                         return None;
                     }
-                    self.outbox.discard_results();
+                    self.counters.results_discarded(self.outbox.discard_results());
                 }
                 () = sleep_until(leaving), if self.deadline.is_some() && !self.is_leaving => {
                     self.is_leaving = true;

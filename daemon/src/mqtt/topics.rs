@@ -1,7 +1,7 @@
 //! The topics under the root.
 
 /// Names that would put a camera's topics among the daemon's own.
-pub const RESERVED_CAMERA_NAMES: [&str; 3] = ["available", "state", "stats"];
+pub const RESERVED_CAMERA_NAMES: [&str; 4] = ["available", "config", "state", "stats"];
 
 /// `ROOT/available`: `online` or, from the last will too, `offline`; retained.
 pub fn available(root: &str) -> String {
@@ -11,6 +11,11 @@ pub fn available(root: &str) -> String {
 /// `ROOT/state`: what the daemon is doing, JSON; retained.
 pub fn state(root: &str) -> String {
     format!("{root}/state")
+}
+
+/// `ROOT/config`: whether the configuration as it is written is the one that runs, JSON; retained.
+pub fn config(root: &str) -> String {
+    format!("{root}/config")
 }
 
 /// `ROOT/stats`: counters and times, JSON.

@@ -1,6 +1,6 @@
 //! Home Assistant is told of the cameras.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -25,13 +25,12 @@ const SETTLING: Duration = Duration::from_millis(500);
 /// The prefix under which an earlier run announced, where this one is to announce nothing.
 const DEFAULT_PREFIX: &str = "homeassistant";
 
-/// Announces the daemon and its cameras at the start and when Home Assistant starts, removes what is gone; see
-/// [`crate::home_assistant`]. Once said, announcements are states of the outbox, which says them at each connection.
+/// Announces the daemon and its cameras at the start, when the configuration changes and when Home Assistant starts,
+/// removes what is gone; see [`crate::home_assistant`]. Once said, announcements are states of the outbox, which says them
+/// at each connection.
 #[derive(Debug)]
 pub(super) struct Announcing {
-    announcement: Announcement,
-    announced: Announced,
-    outbox: Arc<Outbox>,
+    announcer: Arc<Announcer>,
     available_topic: String,
     /// What stands at the broker.
     standing: Arc<Inbox>,
@@ -39,14 +38,84 @@ pub(super) struct Announcing {
     births: Arc<Inbox>,
 }
 
+/// What is announced, and what was.
+#[derive(Debug)]
+pub(super) struct Announcer {
+    outbox: Arc<Outbox>,
+    announcements: Mutex<Announcements>,
+}
+
+#[derive(Debug)]
+struct Announcements {
+    now: Announcement,
+    before: Announced,
+    /// It is known what was announced before, and said what is so now.
+    is_said: bool,
+}
+
+impl Announcer {
+    /// Another configuration is announced from now on, at the same discovery topics.
+    pub(super) fn change(&self, settings: &Settings) {
+        let mut announcements = self.lock();
+        let new = announcement(settings);
+        let old = std::mem::replace(&mut announcements.now, new);
+        if announcements.is_said {
+            let Announcements { now, before, .. } = &mut *announcements;
+            for message in old.messages() {
+                before.read(now, &message.topic, &message.payload, true);
+            }
+            self.say(&announcements);
+        }
+    }
+
+    /// Goes on where `other` ends, which announced at the same discovery topics.
+    pub(super) fn succeed(&self, other: &Announcer) {
+        let other = other.lock();
+        let mut announcements = self.lock();
+        announcements.before.clone_from(&other.before);
+        announcements.is_said = other.is_said;
+    }
+
+    /// Nothing is announced at these discovery topics any more.
+    pub(super) fn leave(&self) {
+        let announcements = self.lock();
+        self.outbox.take_back(announcements.now.messages().into_iter().map(|message| message.topic));
+    }
+
+    fn read(&self, topic: &str, payload: &[u8], is_retained: bool) -> bool {
+        let mut announcements = self.lock();
+        let Announcements { now, before, .. } = &mut *announcements;
+        before.read(now, topic, payload, is_retained)
+    }
+
+    fn announce(&self) {
+        let mut announcements = self.lock();
+        announcements.is_said = true;
+        self.say(&announcements);
+    }
+
+    fn say(&self, announcements: &Announcements) {
+        let messages = announcements.now.replacing(&announcements.before);
+        let (gone, standing): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.payload.is_empty());
+        for message in standing {
+            self.outbox.set_state(message.topic, message.payload);
+        }
+        // Through the spool: an older message of the topic may wait there still.
+        self.outbox.take_back(gone.into_iter().map(|message| message.topic));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Announcements> {
+        // A panic elsewhere ends the process; what is announced is whole between two statements.
+        self.announcements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Announcing {
     /// Of what `settings` say, with what it must be able to hear.
     pub(super) fn new(settings: &Settings, outbox: Arc<Outbox>) -> (Announcing, Vec<Subscription>) {
         let root = &settings.mqtt.topic;
-        let announcement = match &settings.mqtt.discovery {
-            Some(prefix) => Announcement::of(&description(settings, prefix)),
-            None => Announcement::of_nothing(root, DEFAULT_PREFIX),
-        };
+        let announcement = announcement(settings);
         let limits = InboxLimits { payload_bytes: MAX_ANNOUNCEMENT_BYTES, newest_of_topic: true };
         let ours = announcement.clone();
         let (standing, standing_inbox) =
@@ -57,15 +126,19 @@ impl Announcing {
         if settings.mqtt.discovery.is_some() {
             subscriptions.push(births);
         }
+        let announcements = Announcements { now: announcement, before: Announced::default(), is_said: false };
         let announcing = Announcing {
-            announcement,
-            announced: Announced::default(),
-            outbox,
+            announcer: Arc::new(Announcer { outbox, announcements: Mutex::new(announcements) }),
             available_topic: topics::available(root),
             standing: standing_inbox,
             births: births_inbox,
         };
         (announcing, subscriptions)
+    }
+
+    /// Where it is told of another configuration.
+    pub(super) fn announcer(&self) -> Arc<Announcer> {
+        Arc::clone(&self.announcer)
     }
 
     /// Announces, for ever.
@@ -77,14 +150,14 @@ impl Announcing {
         if self.listen(&mut connected, subscribed).await.is_none() {
             return;
         }
-        self.announce();
+        self.announcer.announce();
         let mut republication = Republication::default();
         let mut settled: Option<Instant> = None;
         loop {
             let due = republication.due().into_iter().chain(settled).min();
             tokio::select! {
                 message = self.standing.next() => {
-                    if self.read(&message.topic, &message.payload, message.is_retained) {
+                    if self.announcer.read(&message.topic, &message.payload, message.is_retained) {
                         settled.get_or_insert(Instant::now() + SETTLING);
                     }
                 }
@@ -103,11 +176,11 @@ impl Announcing {
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
                     let now = Instant::now();
                     if settled.take_if(|settled| *settled <= now).is_some() {
-                        self.announce();
+                        self.announcer.announce();
                     }
                     if republication.take(now) {
                         tracing::info!("Home Assistant has started; everything is said again");
-                        self.outbox.resend_states(&self.available_topic);
+                        self.announcer.outbox.resend_states(&self.available_topic);
                     }
                 }
             }
@@ -134,27 +207,19 @@ impl Announcing {
             }
             let until = Instant::now() + LISTENING;
             while let Ok(message) = tokio::time::timeout_at(until.into(), self.standing.next()).await {
-                self.read(&message.topic, &message.payload, message.is_retained);
+                self.announcer.read(&message.topic, &message.payload, message.is_retained);
             }
             if *connected.borrow_and_update() && *subscribed.borrow() == heard {
                 return Some(());
             }
         }
     }
+}
 
-    fn read(&mut self, topic: &str, payload: &[u8], is_retained: bool) -> bool {
-        self.announced.read(&self.announcement, topic, payload, is_retained)
-    }
-
-    fn announce(&self) {
-        for message in self.announcement.replacing(&self.announced) {
-            if message.payload.is_empty() {
-                // Through the spool: an older message of the topic may wait there still.
-                self.outbox.keep_state(message.topic, message.payload);
-            } else {
-                self.outbox.set_state(message.topic, message.payload);
-            }
-        }
+fn announcement(settings: &Settings) -> Announcement {
+    match &settings.mqtt.discovery {
+        Some(prefix) => Announcement::of(&description(settings, prefix)),
+        None => Announcement::of_nothing(&settings.mqtt.topic, DEFAULT_PREFIX),
     }
 }
 

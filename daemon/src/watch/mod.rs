@@ -4,56 +4,58 @@ mod alerting;
 mod announcing;
 mod asking;
 mod camera_state;
+mod cameras;
+mod config_files;
+mod config_topic;
 mod flight;
+#[cfg(fuzzing)]
+pub mod fuzzed;
+mod listening;
 mod model_thread;
 mod progress;
+mod questions;
+mod reloading;
+mod room;
 mod signals;
+mod starting;
 mod state_topic;
 mod stats;
+mod stopping;
 mod switched_camera;
 mod switches;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use belvedere_models::{CancelToken, Device};
-use belvedere_pipelines::{PipelineError, Scheduler};
+use belvedere_models::CancelToken;
+use belvedere_pipelines::PipelineError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
-use crate::analyst::{AnalysisError, Analyst, Loading};
-use crate::broker::{BrokerError, EmbeddedBroker};
-use crate::building::{BuildReporter, LogLines};
-use crate::bundled;
-use crate::config::{Broker, CameraSettings, ModelSettings, OutboxPlace, OutboxSettings, Settings};
-use crate::doctor;
-use crate::mqtt::spool::{self, SpoolError};
-use crate::mqtt::{InboxLimits, Link, LinkOptions, MqttCounters, MqttError, Outbox, Subscription, topics};
+use crate::analyst::AnalysisError;
+use crate::broker::BrokerError;
+use crate::config::Settings;
+use crate::http::{HttpError, HttpServer};
+use crate::live::Live;
+use crate::mqtt::spool::SpoolError;
+use crate::mqtt::{MqttCounters, MqttError, Outbox};
+use crate::prompter::Prompter;
 use crate::systemd::Systemd;
 
-use alerting::Alerting;
-use announcing::Announcing;
-use asking::{Answering, AskedCamera, Asking};
-use camera_state::{CameraState, CameraStates};
-use model_thread::{ModelThread, Questions};
-pub use progress::{CameraProgress, Progress, ProgressValues};
-pub use signals::Signals;
+pub(crate) use asking::pace::Pace;
+use cameras::Cameras;
+pub use config_files::ConfigFiles;
+use config_topic::ConfigTopic;
+pub use config_topic::{ConfigReport, ConfigState, ReportedProblem};
+use listening::Listening;
+use model_thread::ModelThread;
+pub use progress::{CameraProgress, ProgressValues};
+pub use signals::{Hangups, Signals};
 use state_topic::StateTopic;
-use switched_camera::SwitchedCamera;
-use switches::{Switches, first_positions};
 
-/// From the signal on, the frame in hand has this long to be cancelled before `offline` is said.
-const FRAME_LIMIT: Duration = Duration::from_millis(2000);
-/// The cameras have this long to go.
-const CAMERAS_LIMIT: Duration = Duration::from_millis(1000);
-/// The broker has this long to take what is left.
+/// A broker has this long to take what is left, before it is left.
 const BROKER_LIMIT: Duration = Duration::from_millis(1200);
-
-/// The disk has this long to be told what the broker took.
-const SPOOL_LIMIT: Duration = Duration::from_millis(400);
 
 /// Why the daemon does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,17 @@ pub enum WatchError {
     /// The model cannot be loaded.
     #[error("model: {0}")]
     Model(#[source] AnalysisError),
+    /// Another model cannot be loaded beside the one that runs.
+    #[error(
+        "another model needs about {needed_mb} MiB beside the one that runs, and {available_mb} MiB are available; \
+         restart the daemon to change it"
+    )]
+    NoRoom {
+        /// What it is thought to need, in MiB.
+        needed_mb: u64,
+        /// What the system can give, in MiB.
+        available_mb: u64,
+    },
     /// What a camera is to be asked cannot be asked of this model.
     #[error("camera {camera}: {task}: {reason}")]
     Question {
@@ -92,6 +105,9 @@ pub enum WatchError {
     /// The embedded broker does not run.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The page cannot be served.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// A camera cannot be set up.
     #[error(transparent)]
     Camera(#[from] PipelineError),
@@ -116,141 +132,38 @@ impl WatchError {
 
 /// A running daemon.
 pub struct Watch {
+    /// What it runs on.
+    settings: Settings,
     device: String,
-    topic: String,
     state: StateTopic,
+    config: ConfigTopic,
     outbox: Arc<Outbox>,
-    alerting: Arc<Alerting>,
-    link: Link,
-    cameras: Vec<SwitchedCamera>,
-    /// Hear what others say, tell Home Assistant, publish the statistics, let time pass.
+    counters: Arc<MqttCounters>,
+    /// Where the broker inside listens, if there is one.
+    embedded: Option<SocketAddr>,
+    live: Arc<Live>,
+    http: Option<HttpServer>,
+    /// Whether the broker is connected, whichever it is.
+    connected: watch::Sender<bool>,
+    listening: Listening,
+    cameras: Cameras,
+    /// Publish the statistics, let time pass.
     tasks: JoinSet<()>,
-    scheduler: Scheduler,
-    cancel: CancelToken,
     model: ModelThread,
+    prompter: Prompter,
+    systemd: Systemd,
+    cancel: CancelToken,
 }
 
 impl Watch {
-    /// Builds everything and starts it: broker and link first, so that the daemon is seen while the
-    /// model loads; then the model; cameras last, when there is someone to take their frames. `systemd` hears of all
-    /// that. `cancel` ends the loading of the model.
-    ///
-    /// # Errors
-    /// Anything that retrying cannot mend; cancellation. A broker or a camera that is away is no error.
-    pub async fn start(
-        settings: Settings,
-        systemd: &Systemd,
-        cancel: CancelToken,
-    ) -> Result<Watch, WatchError> {
-        let started = Instant::now();
-        let embedded = embedded_broker(&settings)?;
-        let counters = Arc::new(MqttCounters::default());
-        let outbox = Arc::new(open_outbox(&settings.mqtt.outbox, &counters)?);
-        let topic = settings.mqtt.topic.clone();
-        let positions = first_positions(&settings.cameras, &outbox);
-        let is_enabled =
-            |camera: &CameraSettings| positions.get(&camera.name).copied().unwrap_or(camera.enabled);
-        for camera in &settings.cameras {
-            let (status, position) = if is_enabled(camera) { ("offline", "ON") } else { ("disabled", "OFF") };
-            outbox.set_state(topics::status(&topic, &camera.name), status);
-            outbox.set_state(topics::enabled_state(&topic, &camera.name), position);
-        }
-        let mut state = StateTopic::loading(&topic, Arc::clone(&outbox));
-        systemd.status("loading the model");
-        outbox.set_state(topics::available(&topic), "online");
-        let alerting = Arc::new(Alerting::new(&settings.cameras, &topic, Arc::clone(&outbox)));
-        alerting.begin();
-        let options = LinkOptions::new(&settings.mqtt, embedded)?;
-        let (announcing, mut subscriptions) = Announcing::new(&settings, Arc::clone(&outbox));
-        let limits = InboxLimits { payload_bytes: switches::MAX_PAYLOAD_BYTES, newest_of_topic: true };
-        let switched = settings.cameras.iter().map(|camera| topics::enabled_set(&topic, &camera.name));
-        let switched: Vec<String> = switched.collect();
-        let (subscription, commands) =
-            Subscription::new(topics::enabled_set(&topic, "+"), limits, move |topic| {
-                switched.iter().any(|switched| switched == topic)
-            });
-        subscriptions.push(subscription);
-        let limits = InboxLimits { payload_bytes: asking::MAX_PAYLOAD_BYTES, newest_of_topic: false };
-        let (subscription, questions_asked) = Subscription::new(topics::ask(&topic, "+"), limits, |_| true);
-        subscriptions.push(subscription);
-        let link = Link::spawn_listening(options, Arc::clone(&outbox), Arc::clone(&counters), subscriptions);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(announcing.run(link.connected(), link.subscribed()));
-
-        let reporter = BuildReporter::start(vec![
-            Box::new(LogLines::default()),
-            Box::new(state.clone()),
-            Box::new(systemd.clone()),
-        ])?;
-        let loading = Loading { on_build: reporter.on_build(), cancel: cancel.clone() };
-        let analyst = match load(settings.model.clone(), loading).await {
-            Ok(analyst) => analyst,
-            Err(error) => {
-                drop(reporter);
-                tasks.shutdown().await;
-                state.stopped();
-                outbox.set_state(topics::available(&topic), "offline");
-                link.stop(BROKER_LIMIT).await;
-                return Err(error);
-            }
-        };
-        drop(reporter);
-        let device = analyst.description();
-        tracing::info!(%device, load_ms = started.elapsed().as_millis() as u64, "model loaded");
-        if analyst.is_bundled() {
-            tracing::warn!("no model.path: this is {}", bundled::KNOWS);
-        }
-
-        let mut questions = BTreeMap::new();
-        let mut progress = Progress::default();
-        for camera in &settings.cameras {
-            let asked = Questions::new(&analyst, &topic, camera, progress.add(&camera.name))?;
-            questions.insert(camera.name.clone(), asked);
-        }
-        let scheduler = Scheduler::new();
-        let asked = settings.cameras.iter();
-        let asked = asked.map(|camera| (camera.name.clone(), AskedCamera { fps: camera.source.fps }));
-        let asking =
-            Arc::new(Asking::new(&topic, Arc::clone(&outbox), Arc::clone(&counters), asked.collect()));
-        let model = ModelThread::spawn(
-            analyst,
-            scheduler.clone(),
-            questions,
-            Arc::clone(&alerting),
-            Arc::clone(&outbox),
-            Answering::new(Arc::clone(&asking)),
-            cancel.clone(),
-        )?;
-
-        tasks.spawn(tick_alerts(Arc::clone(&alerting)));
-        let mut cameras = Vec::new();
-        let mut switches = Switches::new(&topic, Arc::clone(&outbox));
-        for camera in &settings.cameras {
-            let (source, position) = (camera.source.clone(), is_enabled(camera));
-            let switched = SwitchedCamera::start(source, position, &topic, &scheduler, &outbox, &alerting)?;
-            switches.add(camera, switched.switch());
-            cameras.push(switched);
-        }
-        let states = cameras.iter().map(|camera| (camera.name().to_owned(), camera.state()));
-        tasks.spawn(asking.hear(questions_asked, CameraStates(states.collect())));
-        tasks.spawn(switches.hear(commands));
-        let stats = stats::Stats {
-            started,
-            device: device.clone(),
-            topic: topics::stats(&topic),
-            outbox: Arc::clone(&outbox),
-            counters,
-            cameras: stats::CameraSource::all(&cameras, &progress, &alerting),
-        };
-        tasks.spawn(stats.publish_every(settings.mqtt.stats_interval));
-        state.running(&device);
-        systemd.ready(&format!("watching {} camera(s); {device}", cameras.len()));
-        Ok(Watch { device, topic, state, outbox, alerting, link, cameras, tasks, scheduler, cancel, model })
-    }
-
     /// What runs the model, in one line.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Where the page is served.
+    pub fn page(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
     }
 
     /// Waits for a part to fail that is never to end.
@@ -261,103 +174,12 @@ impl Watch {
         WatchError::ModelThread(self.model.ended().await)
     }
 
-    /// Whether the broker is connected; changes wake the receiver.
-    pub fn connected(&self) -> watch::Receiver<bool> {
-        self.link.connected()
+    /// Whether the configuration that runs is the one that is written; changes wake the receiver.
+    pub fn configuration(&self) -> watch::Receiver<ConfigReport> {
+        self.config.report()
     }
 
-    /// Takes everything down in order within 5 s: the frame in hand is cancelled, the sources stop,
-    /// `offline` is said for every camera and the daemon, the broker is left.
-    pub async fn stop(mut self) {
-        self.cancel.cancel();
-        self.scheduler.shut_down();
-        // Before the cameras go: that they do is not why the alerts end.
-        self.alerting.stop();
-        let last = |camera: &SwitchedCamera| match *camera.state().borrow() {
-            CameraState::Disabled => (camera.name().to_owned(), CameraState::Disabled),
-            _ => (camera.name().to_owned(), CameraState::Offline),
-        };
-        let last: Vec<(String, CameraState)> = self.cameras.iter().map(last).collect();
-        let mut stopping = JoinSet::new();
-        for camera in self.cameras.drain(..) {
-            stopping.spawn(camera.stop());
-        }
-        if tokio::time::timeout(FRAME_LIMIT, self.model.ended()).await.is_err() {
-            tracing::warn!("the model is still busy with its last frame; not waiting for it");
-        }
-        let stopped = async { while stopping.join_next().await.is_some() {} };
-        if tokio::time::timeout(CAMERAS_LIMIT, stopped).await.is_err() {
-            tracing::warn!("a camera's pipeline does not stop; not waiting for it");
-        }
-        self.tasks.shutdown().await;
-        for (camera, state) in last {
-            self.outbox.set_state(topics::status(&self.topic, &camera), state.as_str());
-        }
-        self.state.stopped();
-        self.outbox.set_state(topics::available(&self.topic), "offline");
-        self.link.stop(BROKER_LIMIT).await;
-        let flushed = tokio::task::spawn_blocking(move || self.outbox.flush(SPOOL_LIMIT)).await;
-        if !flushed.unwrap_or(false) {
-            tracing::warn!("the disk is slow; some of the last messages may be sent twice or not at all");
-        }
-    }
-}
-
-/// A model that has answered once.
-async fn load(settings: ModelSettings, loading: Loading) -> Result<Analyst, WatchError> {
-    let load = move || {
-        let cancel = loading.cancel.clone();
-        if settings.device == Device::Auto {
-            tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
-        }
-        let mut analyst = Analyst::load_with(&settings, loading)?;
-        analyst.warm_up(&cancel)?;
-        Ok(analyst)
-    };
-    let loaded = tokio::task::spawn_blocking(load).await;
-    loaded.map_err(|error| WatchError::ModelThread(error.to_string()))?.map_err(WatchError::Model)
-}
-
-/// The outbox with its spool where the settings want it.
-fn open_outbox(settings: &OutboxSettings, counters: &Arc<MqttCounters>) -> Result<Outbox, SpoolError> {
-    let path = match &settings.place {
-        OutboxPlace::File(path) => Some(path.clone()),
-        OutboxPlace::Default => spool::default_path(),
-        OutboxPlace::Memory => None,
-    };
-    match path {
-        Some(path) => {
-            tracing::info!(outbox = %path.display(), "alerts wait for the broker on disk");
-            Outbox::open(path, settings.limits, Arc::clone(counters))
-        }
-        None => {
-            let why = match settings.place {
-                OutboxPlace::Memory => "mqtt.outbox = false",
-                _ => "there is no folder for it; name a file with mqtt.outbox",
-            };
-            tracing::warn!(why, "alerts wait for the broker in memory only, and a restart loses them");
-            Outbox::in_memory(Arc::clone(counters))
-        }
-    }
-}
-
-fn embedded_broker(settings: &Settings) -> Result<Option<SocketAddr>, WatchError> {
-    match settings.mqtt.broker {
-        Broker::Remote { .. } => Ok(None),
-        Broker::Embedded { listen } => {
-            let address = EmbeddedBroker::start(listen)?.address();
-            tracing::info!(%address, "embedded broker listens");
-            Ok(Some(address))
-        }
-    }
-}
-
-/// Tells the alerts of the time that passes, for ever: they end whether frames come or not.
-async fn tick_alerts(alerting: Arc<Alerting>) {
-    let mut ticks = tokio::time::interval(alerting::TICK_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        alerting.tick();
+    fn say_ready(&self) {
+        self.systemd.ready(&format!("watching {} camera(s); {}", self.cameras.len(), self.device));
     }
 }

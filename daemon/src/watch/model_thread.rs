@@ -1,117 +1,96 @@
-//! The one thread that owns the model: takes frames, as many as the engine has room for, asks, and puts the answers in the
-//! outbox.
+//! The one thread that owns the model: takes the next frame, asks, and puts the answers in the outbox.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use belvedere_kernels::PixelValues;
 use belvedere_models::{
-    Answered, CancelToken, Generation, ParseMode, PictureSize, Prompt, Submission, Task, TaskInput,
+    Answered, CancelToken, FoundPhrase, Generation, ModelError, ParseMode, PictureSize, Submission,
     WatchedPhrase,
 };
 use belvedere_pipelines::{Frame, Scheduler};
 use tokio::sync::watch;
 
-use super::WatchError;
 use super::alerting::Alerting;
 use super::asking::{Answering, AskedFrame};
 use super::flight::Flight;
-use super::progress::CameraProgress;
-use crate::analyst::{AnalysisError, Analyst, Inquiry};
-use crate::config::CameraSettings;
+use super::questions::Questions;
+use crate::alerts::Phrase;
+use crate::analyst::{Analysis, AnalysisError, Analyst, Inquiry};
+use crate::live::{Live, Sight, SightPhrase, SightRegion, SightResult};
 use crate::messages::{ResultMessage, TimingMs, to_json};
-use crate::mqtt::{Outbox, topics};
+use crate::mqtt::Outbox;
+use crate::watchdog::Watchdog;
 
-/// One question of a camera.
-struct Asked {
-    task: Task,
-    /// The phrase or the caption, where the task takes one.
-    input: Option<String>,
-    topic: String,
+/// Without a frame, the thread turns so often all the same.
+const IDLE_TURN: Duration = Duration::from_secs(1);
+
+/// What the thread is to do otherwise from the next frame on.
+pub(super) enum Change {
+    /// A camera is asked this.
+    Ask(String, Questions),
+    /// A camera has gone.
+    Forget(String),
+    /// Another model answers, with the questions made for it: those of all cameras.
+    Model(Box<Analyst>, BTreeMap<String, Questions>),
 }
 
-/// What is asked of each frame of a camera. Prompts are made once.
-pub(super) struct Questions {
-    prompts: Vec<Prompt>,
-    /// What each prompt asks and where its answer goes.
-    answers: Vec<Asked>,
-    /// What the frame is searched for, in the order of the camera's alerts.
-    phrases: Vec<WatchedPhrase>,
-    progress: Arc<CameraProgress>,
-}
-
-impl Questions {
-    pub(super) fn new(
-        analyst: &Analyst,
-        root: &str,
-        camera: &CameraSettings,
-        progress: Arc<CameraProgress>,
-    ) -> Result<Questions, WatchError> {
-        let mut questions =
-            Questions { prompts: Vec::new(), answers: Vec::new(), phrases: Vec::new(), progress };
-        for asked in &camera.tasks {
-            let task = asked.task;
-            let input = asked.text.clone().map_or(TaskInput::Nothing, TaskInput::Text);
-            let prompt = analyst.prompt(task, input).map_err(|reason| WatchError::Question {
-                camera: camera.name.clone(),
-                task: task.name(),
-                reason: Box::new(reason),
-            })?;
-            questions.prompts.push(prompt);
-            questions.answers.push(Asked {
-                task,
-                input: asked.text.clone(),
-                topic: topics::result(root, &camera.name, task.name()),
-            });
-        }
-        for alert in &camera.alerts {
-            let phrase =
-                analyst.watched_phrase(alert.phrase.as_str()).map_err(|reason| WatchError::Phrase {
-                    camera: camera.name.clone(),
-                    phrase: alert.phrase.to_string(),
-                    reason: Box::new(reason),
-                })?;
-            questions.phrases.push(phrase);
-        }
-        Ok(questions)
-    }
-
-    /// The phrases of these alerts.
-    fn phrases(&self, wanted: &[usize]) -> Vec<&WatchedPhrase> {
-        wanted.iter().filter_map(|place| self.phrases.get(*place)).collect()
-    }
+/// Who is told what the model finds.
+pub(super) struct Hearers {
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) live: Arc<Live>,
 }
 
 /// A handle to the thread.
 pub(super) struct ModelThread {
     /// Holds the reason once the thread has ended; its sender is gone then too.
     ended: watch::Receiver<Option<String>>,
+    changes: mpsc::Sender<Change>,
 }
 
 impl ModelThread {
-    /// Starts it. It ends when `scheduler` is shut down.
+    /// Starts it; nothing is asked of any camera yet. It ends when `scheduler` is shut down, and feeds `watchdog` as
+    /// long as it turns.
     pub(super) fn spawn(
         analyst: Analyst,
         scheduler: Scheduler,
-        questions: BTreeMap<String, Questions>,
-        alerting: Arc<Alerting>,
-        outbox: Arc<Outbox>,
+        mut watchdog: Watchdog,
+        hearers: Hearers,
         answering: Answering,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
-        let flight = Flight::default();
-        let mut work = Work { analyst, questions, alerting, outbox, answering, cancel, flight };
+        let (changes, to_do) = mpsc::channel();
+        let questions = BTreeMap::new();
+        let mut work = Work { analyst, questions, hearers, answering, cancel, flight: Flight::default() };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
-            while work.admit(&scheduler) {
+            while !scheduler.is_shut_down() {
+                // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
+                watchdog.feed(Instant::now());
+                work.hearers.live.turned();
+                let first = match work.flight.is_empty() {
+                    true => scheduler.next_until(Instant::now() + watchdog.hunger().min(IDLE_TURN)),
+                    false => None,
+                };
+                // Whatever was said before the frame came.
+                to_do.try_iter().for_each(|change| work.change(change));
+                work.admit(first, &scheduler);
                 work.turn();
             }
+            work.give_up(&ModelError::Cancelled.into());
             let _ = sender.send(Some("there are no more frames".to_owned()));
         })?;
-        Ok(ModelThread { ended })
+        Ok(ModelThread { ended, changes })
+    }
+
+    /// Lets the thread know of a change before it takes up its next frame.
+    pub(super) fn change(&self, change: Change) {
+        // A thread that has ended asks nobody anything; whoever waits for its end is told of that.
+        let _ = self.changes.send(change);
     }
 
     /// Waits until the thread has ended; the reason.
@@ -123,9 +102,8 @@ impl ModelThread {
 
 struct Work {
     analyst: Analyst,
-    questions: BTreeMap<String, Questions>,
-    alerting: Arc<Alerting>,
-    outbox: Arc<Outbox>,
+    questions: BTreeMap<String, Arc<Questions>>,
+    hearers: Hearers,
     answering: Answering,
     cancel: CancelToken,
     flight: Flight<Submission, Flying>,
@@ -134,9 +112,18 @@ struct Work {
 /// A frame that was taken and has something to be asked of it.
 struct Taken {
     frame: Frame,
-    /// The alerts whose phrases it is searched for.
-    wanted: Vec<usize>,
+    /// What is asked, also if the camera is asked something else meanwhile.
+    questions: Arc<Questions>,
+    /// The phrases that it is searched for, each one of the questions'.
+    wanted: Vec<Phrase>,
     preprocess_ms: f64,
+}
+
+impl Taken {
+    fn phrases(&self) -> Vec<&WatchedPhrase> {
+        let sought = self.wanted.iter().filter_map(|phrase| self.questions.phrases.get(phrase));
+        sought.map(|sought| &sought.watched).collect()
+    }
 }
 
 /// A frame whose answers are not there yet.
@@ -146,19 +133,31 @@ struct Flying {
 }
 
 impl Work {
-    /// Takes frames while the engine has room for their sequences, and waits for one where nothing is in flight. False at
-    /// the end.
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Ask(camera, questions) => {
+                self.questions.insert(camera, Arc::new(questions));
+            }
+            Change::Forget(camera) => {
+                self.questions.remove(&camera);
+            }
+            Change::Model(analyst, questions) => {
+                // What the old model was asked, it answers.
+                while !self.flight.is_empty() {
+                    self.turn();
+                }
+                self.analyst = *analyst;
+                self.questions =
+                    questions.into_iter().map(|(camera, asked)| (camera, Arc::new(asked))).collect();
+            }
+        }
+    }
+
+    /// Takes up `first`, and more frames while the engine has room for their sequences.
     ///
     /// An engine that answers one picture after another has room for one frame, whatever is asked of it.
-    fn admit(&mut self, scheduler: &Scheduler) -> bool {
-        let mut next = if self.flight.is_empty() {
-            match scheduler.next() {
-                None => return false,
-                next => next,
-            }
-        } else {
-            None
-        };
+    fn admit(&mut self, first: Option<Frame>, scheduler: &Scheduler) {
+        let mut next = first;
         let slots = self.analyst.slots();
         let mut sequences = self.flight.sequences();
         let (mut frames, mut pixels) = (Vec::new(), Vec::new());
@@ -166,21 +165,19 @@ impl Work {
             let room = || if sequences < slots { scheduler.try_next() } else { None };
             let Some(frame) = next.take().or_else(room) else { break };
             if let Some((taken, values)) = self.take(frame) {
-                let questions = self.questions.get(taken.frame.camera.as_str());
-                sequences += taken.wanted.len() + questions.map_or(0, |questions| questions.prompts.len());
+                sequences += taken.wanted.len() + taken.questions.prompts.len();
                 frames.push(taken);
                 pixels.push(values);
             }
         }
         self.submit(frames, &pixels);
-        true
     }
 
     /// The frame as the model takes it; nothing where there is nothing to ask, or it cannot be read.
     fn take(&mut self, frame: Frame) -> Option<(Taken, PixelValues)> {
-        let Some(questions) = self.questions.get(frame.camera.as_str()) else {
-            // Cannot be: a slot is made for a camera with questions.
-            tracing::error!(camera = %frame.camera, "a frame of a camera that nobody asks about");
+        let Some(questions) = self.questions.get(frame.camera.as_str()).map(Arc::clone) else {
+            // Its camera has gone since.
+            tracing::debug!(camera = %frame.camera, frame_id = frame.id, "a frame that nobody asks about");
             return None;
         };
         tracing::debug!(camera = %frame.camera, frame_id = frame.id, "frame taken");
@@ -192,21 +189,23 @@ impl Work {
                 return None;
             }
         };
-        let wanted = self.alerting.wanted(&frame);
+        let mut wanted = self.hearers.alerting.wanted(&frame);
+        wanted.retain(|phrase| questions.phrases.contains_key(phrase));
         if questions.prompts.is_empty() && wanted.is_empty() {
             questions.progress.unwanted();
             let asked = AskedFrame { frame: &frame, picture: &picture, features: None };
             self.answering.answer(&mut self.analyst, asked, &self.cancel);
+            self.show(frame, |_| ());
             return None;
         }
         let clock = Instant::now();
         match self.analyst.preprocess(&picture) {
             Ok(pixels) => {
                 let preprocess_ms = clock.elapsed().as_secs_f64() * 1e3;
-                Some((Taken { frame, wanted, preprocess_ms }, pixels))
+                Some((Taken { frame, questions, wanted, preprocess_ms }, pixels))
             }
             Err(error) => {
-                self.lost(&frame, &error);
+                self.lost(Taken { frame, questions, wanted, preprocess_ms: 0.0 }, &error);
                 None
             }
         }
@@ -220,23 +219,20 @@ impl Work {
         let (features, vision) = match self.analyst.encode_all(pixels, &self.cancel) {
             Ok(encoded) => encoded,
             Err(error) => {
-                frames.iter().for_each(|taken| self.lost(&taken.frame, &error));
+                frames.into_iter().for_each(|taken| self.lost(taken, &error));
                 return;
             }
         };
         for (taken, features) in frames.into_iter().zip(features) {
-            let frame = &taken.frame;
-            let Some(questions) = self.questions.get(frame.camera.as_str()) else { continue };
-            let phrases = questions.phrases(&taken.wanted);
-            let size = PictureSize::new(frame.width_px(), frame.height_px());
+            let prompts = &taken.questions.prompts;
+            let size = PictureSize::new(taken.frame.width_px(), taken.frame.height_px());
             let timing = TimingMs { preprocess: taken.preprocess_ms, vision, ..TimingMs::default() };
-            match self.analyst.submit(features, size, &questions.prompts, &phrases, timing) {
+            match self.analyst.submit(features, size, prompts, &taken.phrases(), timing) {
                 Ok((submission, inquiry)) => {
-                    let (camera, sequences) =
-                        (frame.camera.to_string(), inquiry.sequences(&questions.prompts));
+                    let (camera, sequences) = (taken.frame.camera.to_string(), inquiry.sequences(prompts));
                     self.flight.add(&camera, submission, sequences, Flying { taken, inquiry });
                 }
-                Err(error) => self.lost(frame, &error),
+                Err(error) => self.lost(taken, &error),
             }
         }
     }
@@ -254,22 +250,25 @@ impl Work {
                 while let Some((flying, said)) = self.flight.take_ready() {
                     match said {
                         Ok(generated) => self.finish(flying, generated),
-                        Err(error) => self.lost(&flying.taken.frame, &error.into()),
+                        Err(error) => self.lost(flying.taken, &error.into()),
                     }
                 }
             }
-            Err(error) => {
-                for (flying, submission) in self.flight.give_up() {
-                    self.analyst.withdraw(submission);
-                    self.lost(&flying.taken.frame, &error);
-                }
-            }
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    /// Gives up everything in flight.
+    fn give_up(&mut self, why: &AnalysisError) {
+        for (flying, submission) in self.flight.give_up() {
+            self.analyst.withdraw(submission);
+            self.lost(flying.taken, why);
         }
     }
 
     fn finish(&mut self, flying: Flying, generated: Vec<Generation>) {
-        let Flying { taken: Taken { frame, wanted, .. }, inquiry } = flying;
-        let Some(questions) = self.questions.get(frame.camera.as_str()) else { return };
+        let Flying { taken, inquiry } = flying;
+        let Taken { frame, questions, wanted, .. } = &taken;
         let picture = match frame.view() {
             Ok(picture) => picture,
             // Cannot be: it could be read before.
@@ -279,18 +278,17 @@ impl Work {
                 return;
             }
         };
-        let (prompts, phrases) = (&questions.prompts, questions.phrases(&wanted));
-        let mode = ParseMode::Default;
+        let (prompts, phrases, mode) = (&questions.prompts, taken.phrases(), ParseMode::Default);
         let concluded = self.analyst.conclude(&inquiry, generated, prompts, &phrases, mode, &self.cancel);
         let analysis = match concluded {
             Ok(analysis) => analysis,
             Err(error) => {
-                self.lost(&frame, &error);
+                self.lost(taken, &error);
                 return;
             }
         };
         let age = frame.received.elapsed();
-        self.alerting.analysed(&frame, &picture, &wanted, &analysis.phrases);
+        self.hearers.alerting.analysed(frame, &picture, wanted, &analysis.phrases);
         for (found, asked) in analysis.answers.iter().zip(&questions.answers) {
             let message = ResultMessage {
                 camera: frame.camera.as_str(),
@@ -305,21 +303,74 @@ impl Work {
                 regions: &found.output.regions,
                 timing_ms: analysis.timing,
             };
-            self.outbox.push_result(asked.topic.clone(), to_json(&message));
+            self.hearers.outbox.push_result(asked.topic.clone(), to_json(&message));
         }
         questions.progress.analysed(age, analysis.answers.len());
-        let asked = AskedFrame { frame: &frame, picture: &picture, features: Some(inquiry.features) };
+        self.hearers.live.stages().observe(frame.camera.as_str(), analysis.timing, age);
+        if let Some(camera) = self.hearers.live.camera(frame.camera.as_str()) {
+            let texts = analysis.answers.iter().zip(&questions.answers);
+            let texts =
+                texts.map(|(found, asked)| (asked.task, asked.input.as_deref(), found.output.text.as_str()));
+            camera.analysed(frame.id, age, texts);
+        }
+        let asked = AskedFrame { frame, picture: &picture, features: Some(inquiry.features) };
         self.answering.answer(&mut self.analyst, asked, &self.cancel);
+        let Taken { frame, questions, wanted, .. } = taken;
+        self.show(frame, |sight| fill(sight, &questions, &wanted, &analysis, age));
     }
 
     /// The frame has no answers: the end of the daemon cut it off, or the model failed on it.
-    fn lost(&self, frame: &Frame, error: &AnalysisError) {
-        let progress = self.questions.get(frame.camera.as_str()).map(|questions| &questions.progress);
+    fn lost(&self, taken: Taken, error: &AnalysisError) {
+        let Taken { frame, questions, .. } = taken;
         if error.is_cancelled() {
-            progress.inspect(|progress| progress.cancelled());
+            questions.progress.cancelled();
         } else {
             tracing::error!(camera = %frame.camera, frame_id = frame.id, %error, "frame not analysed");
-            progress.inspect(|progress| progress.failed());
+            questions.progress.failed();
         }
+        self.show(frame, |_| ());
+    }
+
+    /// A frame whose turn is over is for those who look, with what `fill` adds to it.
+    fn show(&self, frame: Frame, fill: impl FnOnce(&mut Sight)) {
+        let camera = self.hearers.live.camera(frame.camera.as_str());
+        if !camera.is_some_and(|camera| camera.wants_picture(frame.id)) {
+            return;
+        }
+        let mut sight = Sight {
+            camera: frame.camera.to_string(),
+            frame_id: frame.id,
+            captured_at: frame.captured_at,
+            age_ms: frame.received.elapsed().as_millis() as u64,
+            width: frame.width_px(),
+            height: frame.height_px(),
+            results: Vec::new(),
+            phrases: Vec::new(),
+        };
+        fill(&mut sight);
+        self.hearers.live.show(frame, sight);
     }
 }
+
+/// Adds what was found, as it is shown.
+fn fill(sight: &mut Sight, questions: &Questions, wanted: &[Phrase], analysis: &Analysis, age: Duration) {
+    sight.age_ms = age.as_millis() as u64;
+    let results = analysis.answers.iter().zip(&questions.answers).map(|(found, asked)| SightResult {
+        task: asked.task,
+        input: asked.input.clone(),
+        text: found.output.text.clone(),
+        regions: found.output.regions.clone(),
+    });
+    sight.results = results.collect();
+    let phrases = wanted.iter().zip(&analysis.phrases).filter_map(|(phrase, found)| {
+        Some(SightPhrase { regions: seen(found), ..questions.phrases.get(phrase)?.shown.clone() })
+    });
+    sight.phrases = phrases.collect();
+}
+
+fn seen(found: &FoundPhrase) -> Vec<SightRegion> {
+    found.regions.iter().map(|region| SightRegion { score: region.score, box_px: region.box_px }).collect()
+}
+
+#[cfg(test)]
+mod tests;

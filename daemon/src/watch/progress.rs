@@ -1,7 +1,5 @@
 //! What the model thread has done for each camera.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -63,21 +61,5 @@ impl CameraProgress {
             cancelled: self.cancelled.load(Relaxed),
             unwanted: self.unwanted.load(Relaxed),
         }
-    }
-}
-
-/// The progress of all cameras by their names.
-#[derive(Debug, Default)]
-pub struct Progress(BTreeMap<String, Arc<CameraProgress>>);
-
-impl Progress {
-    /// That of `camera`, made when it is new.
-    pub fn add(&mut self, camera: &str) -> Arc<CameraProgress> {
-        Arc::clone(self.0.entry(camera.to_owned()).or_default())
-    }
-
-    /// That of `camera`.
-    pub fn of(&self, camera: &str) -> Option<Arc<CameraProgress>> {
-        self.0.get(camera).cloned()
     }
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C.
+//! SIGTERM and Ctrl-C; SIGHUP.
 
 use std::io;
 
@@ -40,5 +40,24 @@ impl Signals {
             tracing::warn!(signal, "second signal; ending at once");
             std::process::exit(i32::from(Exit::Failed.code()));
         });
+    }
+}
+
+/// The signal that asks for the configuration to be read again.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes SIGHUP over from now on. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn listen() -> io::Result<Hangups> {
+        Ok(Hangups(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next one; several that came meanwhile are one. Safe to cancel.
+    pub async fn received(&mut self) {
+        self.0.recv().await;
     }
 }

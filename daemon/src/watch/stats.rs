@@ -1,6 +1,7 @@
 //! `ROOT/stats`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use belvedere_pipelines::{CameraCounters, abandoned_pipelines};
@@ -9,41 +10,30 @@ use tokio::time::MissedTickBehavior;
 
 use super::alerting::Alerting;
 use super::camera_state::CameraState;
-use super::progress::{CameraProgress, Progress, ProgressValues};
+use super::progress::{CameraProgress, ProgressValues};
 use super::switched_camera::SwitchedCamera;
+use crate::alerts::AlertCounts;
+use crate::config::MqttSettings;
 use crate::messages::{CameraStats, DroppedFrames, MqttStats, StatsMessage, to_json};
-use crate::mqtt::{MqttCounters, Outbox};
+use crate::mqtt::{MqttCounters, Outbox, topics};
 use crate::process;
 
 /// Where the numbers of a camera come from.
 pub(super) struct CameraSource {
-    name: String,
-    state: watch::Receiver<CameraState>,
-    counters: Arc<CameraCounters>,
-    progress: Arc<CameraProgress>,
-    alerting: Arc<Alerting>,
+    pub(super) state: watch::Receiver<CameraState>,
+    pub(super) counters: Arc<CameraCounters>,
+    pub(super) progress: Arc<CameraProgress>,
     /// The numbers of the last message.
     last: ProgressValues,
 }
 
 impl CameraSource {
-    pub(super) fn all(
-        cameras: &[SwitchedCamera],
-        progress: &Progress,
-        alerting: &Arc<Alerting>,
-    ) -> Vec<CameraSource> {
-        let source = |camera: &SwitchedCamera| CameraSource {
-            name: camera.name().to_owned(),
-            state: camera.state(),
-            counters: Arc::clone(camera.counters()),
-            progress: progress.of(camera.name()).unwrap_or_default(),
-            alerting: Arc::clone(alerting),
-            last: ProgressValues::default(),
-        };
-        cameras.iter().map(source).collect()
+    pub(super) fn new(camera: &SwitchedCamera, progress: Arc<CameraProgress>) -> CameraSource {
+        let (state, counters) = (camera.state(), Arc::clone(camera.counters()));
+        CameraSource { state, counters, progress, last: ProgressValues::default() }
     }
 
-    fn stats(&mut self, elapsed: Duration) -> CameraStats {
+    fn stats(&mut self, elapsed: Duration, alerts: AlertCounts) -> CameraStats {
         let pipeline = self.counters.values();
         let now = self.progress.values();
         let analysed = now.analysed - self.last.analysed;
@@ -57,7 +47,7 @@ impl CameraSource {
             mean_age_ms: age_ms.checked_div(analysed),
             decoded: pipeline.decoded,
             dropped: DroppedFrames::new(pipeline, now),
-            alerts: self.alerting.counts(&self.name).into(),
+            alerts: alerts.into(),
             stream_errors: pipeline.errors,
             reconnects: pipeline.reconnects,
         }
@@ -66,38 +56,97 @@ impl CameraSource {
 
 /// Everything that the statistics are made of.
 pub(super) struct Stats {
-    pub(super) started: Instant,
-    pub(super) device: String,
-    pub(super) topic: String,
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) counters: Arc<MqttCounters>,
-    pub(super) cameras: Vec<CameraSource>,
+    started: Instant,
+    device: Mutex<String>,
+    topic: String,
+    outbox: Arc<Outbox>,
+    counters: Arc<MqttCounters>,
+    alerting: Arc<Alerting>,
+    cameras: Mutex<BTreeMap<String, CameraSource>>,
+    interval: watch::Sender<Duration>,
 }
 
 impl Stats {
-    /// Publishes a message at each `interval`, for ever.
-    pub(super) async fn publish_every(mut self, interval: Duration) {
-        let mut ticks = tokio::time::interval(interval);
-        // After a suspend, one message is enough.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.tick().await;
-        let mut last = Instant::now();
-        loop {
-            ticks.tick().await;
-            let message = self.message(last.elapsed());
-            last = Instant::now();
-            self.outbox.push_result(self.topic.clone(), to_json(&message));
+    /// Of no camera yet.
+    pub(super) fn new(
+        started: Instant,
+        mqtt: &MqttSettings,
+        outbox: Arc<Outbox>,
+        counters: Arc<MqttCounters>,
+        alerting: Arc<Alerting>,
+    ) -> Stats {
+        Stats {
+            started,
+            device: Mutex::default(),
+            topic: topics::stats(&mqtt.topic),
+            outbox,
+            counters,
+            alerting,
+            cameras: Mutex::default(),
+            interval: watch::Sender::new(mqtt.stats_interval),
         }
     }
 
-    fn message(&mut self, elapsed: Duration) -> StatsMessage {
-        let cameras = self.cameras.iter_mut().map(|camera| (camera.name.clone(), camera.stats(elapsed)));
+    /// Takes in a camera.
+    pub(super) fn take_in(&self, camera: &str, source: CameraSource) {
+        lock(&self.cameras).insert(camera.to_owned(), source);
+    }
+
+    /// Lets a camera go.
+    pub(super) fn let_go(&self, camera: &str) {
+        lock(&self.cameras).remove(camera);
+    }
+
+    /// Something else runs the model.
+    pub(super) fn change_device(&self, device: &str) {
+        device.clone_into(&mut lock(&self.device));
+    }
+
+    /// A message is to be published so often, from now on.
+    pub(super) fn change_interval(&self, interval: Duration) {
+        self.interval.send_replace(interval);
+    }
+
+    /// Publishes messages, for ever.
+    pub(super) async fn publish(self: Arc<Stats>) {
+        let mut interval = self.interval.subscribe();
+        let mut last = Instant::now();
+        loop {
+            let every = *interval.borrow_and_update();
+            let mut ticks = tokio::time::interval(every);
+            // After a suspend, one message is enough.
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.tick().await;
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {
+                        let message = self.message(last.elapsed());
+                        last = Instant::now();
+                        self.outbox.push_result(self.topic.clone(), to_json(&message));
+                    }
+                    change = interval.changed() => {
+                        if change.is_err() {
+                            return;
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn message(&self, elapsed: Duration) -> StatsMessage {
+        let mut sources = lock(&self.cameras);
+        let cameras = sources
+            .iter_mut()
+            .map(|(name, camera)| (name.clone(), camera.stats(elapsed, self.alerting.counts(name))));
         let cameras = cameras.collect();
+        drop(sources);
         StatsMessage {
             time: SystemTime::now(),
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: self.started.elapsed().as_secs(),
-            device: self.device.clone(),
+            device: lock(&self.device).clone(),
             peak_memory_bytes: process::peak_memory_bytes().unwrap_or_default(),
             abandoned_pipelines: abandoned_pipelines() as u64,
             mqtt: MqttStats {
@@ -108,6 +157,11 @@ impl Stats {
             cameras,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere ends the process.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn hundredths(value: f64) -> f64 {

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use belvedere_pipelines::{
-    Camera, CameraCounters, CameraHandle, CameraStatus, FailureKind, LatestFrame, PipelineError, Scheduler,
-    SourceSpec,
+    Camera, CameraCounters, CameraHandle, CameraStatus, FailureKind, LatestFrame, Scheduler, SourceSpec,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::alerting::Alerting;
 use super::camera_state::CameraState;
+use crate::live::Live;
 use crate::mqtt::{Outbox, topics};
 
 /// A camera and the task that opens and closes it, says its state, and tells its alerts.
 #[derive(Debug)]
 pub(super) struct SwitchedCamera {
-    name: String,
     /// `None` once it is to end.
     wanted: watch::Sender<Option<bool>>,
+    source: watch::Sender<SourceSpec>,
     state: watch::Receiver<CameraState>,
     counters: Arc<CameraCounters>,
     task: JoinHandle<()>,
@@ -26,7 +26,7 @@ pub(super) struct SwitchedCamera {
 
 /// What the task works with.
 struct Operation {
-    source: SourceSpec,
+    source: watch::Receiver<SourceSpec>,
     scheduler: Scheduler,
     slot: Arc<LatestFrame>,
     name: String,
@@ -34,6 +34,7 @@ struct Operation {
     enabled_topic: String,
     outbox: Arc<Outbox>,
     alerting: Arc<Alerting>,
+    live: Arc<Live>,
     wanted: watch::Receiver<Option<bool>>,
     state: watch::Sender<CameraState>,
     /// The position that was said last.
@@ -41,43 +42,40 @@ struct Operation {
 }
 
 impl SwitchedCamera {
-    /// Starts the task, with the camera switched on or off. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// It is on and cannot be set up; see [`Camera::spawn`].
+    /// Starts the task, with the camera switched on or off as `wanted` says, then and later; `None` in it ends the camera. Must be called within a tokio runtime. A camera that cannot
+    /// be set up is offline, and the log says why.
     pub(super) fn start(
         source: SourceSpec,
-        is_enabled: bool,
+        wanted: watch::Sender<Option<bool>>,
         root: &str,
         scheduler: &Scheduler,
         outbox: &Arc<Outbox>,
         alerting: &Arc<Alerting>,
-    ) -> Result<SwitchedCamera, PipelineError> {
+        live: &Arc<Live>,
+    ) -> SwitchedCamera {
         let name = source.camera.to_string();
         let slot = scheduler.slot(&source.camera);
         let counters = Arc::clone(slot.counters());
-        let first = if is_enabled { Some(Camera::spawn(source.clone(), scheduler)?) } else { None };
-        let (wanted, is_wanted) = watch::channel(Some(is_enabled));
-        let initially = if is_enabled { CameraState::Offline } else { CameraState::Disabled };
+        let (source, is_source) = watch::channel(source);
+        let is_wanted = wanted.subscribe();
+        let is_disabled = *is_wanted.borrow() == Some(false);
+        let initially = if is_disabled { CameraState::Disabled } else { CameraState::Offline };
         let (now, state) = watch::channel(initially);
         let operation = Operation {
-            source,
+            source: is_source,
             scheduler: scheduler.clone(),
             slot,
             status_topic: topics::status(root, &name),
             enabled_topic: topics::enabled_state(root, &name),
-            name: name.clone(),
+            name,
             outbox: Arc::clone(outbox),
             alerting: Arc::clone(alerting),
+            live: Arc::clone(live),
             wanted: is_wanted,
             state: now,
             said: None,
         };
-        Ok(SwitchedCamera { name, wanted, state, counters, task: tokio::spawn(operation.run(first)) })
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
+        SwitchedCamera { wanted, source, state, counters, task: tokio::spawn(operation.run()) }
     }
 
     /// The camera's state, always the newest.
@@ -90,9 +88,10 @@ impl SwitchedCamera {
         &self.counters
     }
 
-    /// Where it is switched. A camera that is switched faster than it can follow goes to the last position.
-    pub(super) fn switch(&self) -> watch::Sender<Option<bool>> {
-        self.wanted.clone()
+    /// Takes the camera's frames from elsewhere, or otherwise, from now on; they go on being counted. The old pipeline is
+    /// stopped before the new one is built, and nobody waits for either.
+    pub(super) fn change_source(&self, source: SourceSpec) {
+        self.source.send_replace(source);
     }
 
     /// Stops the camera and waits until its pipeline is gone or was left behind.
@@ -104,28 +103,38 @@ impl SwitchedCamera {
 }
 
 impl Operation {
-    async fn run(mut self, mut first: Option<CameraHandle>) {
+    async fn run(mut self) {
         loop {
             let Some(is_wanted) = *self.wanted.borrow_and_update() else {
                 return;
             };
+            let source = self.source.borrow_and_update().clone();
             self.say_position(is_wanted);
-            let camera = if is_wanted { first.take().or_else(|| self.open()) } else { None };
+            let camera = if is_wanted { self.open(source) } else { None };
             match camera {
                 Some(camera) => self.attend(camera).await,
-                None if is_wanted => self.say(CameraState::Offline),
-                None => self.say(CameraState::Disabled),
+                None if is_wanted => self.say(CameraState::Offline, Some("it cannot be opened".to_owned())),
+                None => self.say(CameraState::Disabled, None),
             }
-            // Not while it was attended: then the change is what ended that.
-            if *self.wanted.borrow() == Some(is_wanted) && self.wanted.changed().await.is_err() {
+            // A change ended that it was attended, or is waited for; nobody is left to make one where this is dropped.
+            let has_changed =
+                self.wanted.has_changed().and_then(|wanted| Ok(wanted || self.source.has_changed()?));
+            let change = match has_changed {
+                Ok(true) => continue,
+                Ok(false) => tokio::select! {
+                    change = self.wanted.changed() => change,
+                    change = self.source.changed() => change,
+                },
+                Err(gone) => Err(gone),
+            };
+            if change.is_err() {
                 return;
             }
         }
     }
 
-    fn open(&self) -> Option<CameraHandle> {
-        tracing::info!(camera = self.name, "camera switched on");
-        let camera = Camera::spawn(self.source.clone(), &self.scheduler);
+    fn open(&self, source: SourceSpec) -> Option<CameraHandle> {
+        let camera = Camera::spawn(source, &self.scheduler);
         camera.map_err(|error| tracing::error!(camera = self.name, %error, "camera cannot be opened")).ok()
     }
 
@@ -145,8 +154,16 @@ impl Operation {
                 change = status.changed(), if is_supervised => is_supervised = change.is_ok(),
                 change = self.wanted.changed() => {
                     if change.is_err() || *self.wanted.borrow() != Some(true) {
+                        self.wanted.mark_changed();
                         break;
                     }
+                }
+                change = self.source.changed() => {
+                    if change.is_ok() {
+                        tracing::info!(camera = self.name, "camera has another source");
+                    }
+                    self.source.mark_changed();
+                    break;
                 }
             }
         }
@@ -162,7 +179,11 @@ impl Operation {
 
     /// Says where the switch is, to others and to the alerts.
     fn say_position(&mut self, is_enabled: bool) {
-        if self.said.replace(is_enabled) != Some(is_enabled) {
+        let said = self.said.replace(is_enabled);
+        if said == Some(false) && is_enabled {
+            tracing::info!(camera = self.name, "camera switched on");
+        }
+        if said != Some(is_enabled) {
             self.outbox.set_state(self.enabled_topic.clone(), if is_enabled { "ON" } else { "OFF" });
             self.alerting.set_enabled(&self.name, is_enabled);
         }
@@ -173,7 +194,7 @@ impl Operation {
         match now {
             CameraStatus::Online => {
                 tracing::info!(camera, "camera online");
-                self.say(CameraState::Online);
+                self.say(CameraState::Online, None);
             }
             CameraStatus::Offline { reason } => {
                 // Before the first try and after the end there is nothing to warn of, and the same
@@ -183,13 +204,17 @@ impl Operation {
                     tracing::warn!(camera, %reason, "camera offline");
                 }
                 self.alerting.camera_offline(camera, &reason.to_string());
-                self.say(CameraState::Offline);
+                let is_known = reason.kind != FailureKind::NotYetConnected;
+                self.say(CameraState::Offline, is_known.then(|| reason.to_string()));
             }
         }
     }
 
-    fn say(&self, state: CameraState) {
+    fn say(&self, state: CameraState, reason: Option<String>) {
         self.state.send_replace(state);
+        if let Some(shown) = self.live.camera(&self.name) {
+            shown.set_state(state.as_str(), reason);
+        }
         self.outbox.set_state(self.status_topic.clone(), state.as_str());
     }
 }

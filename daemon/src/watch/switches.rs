@@ -8,7 +8,7 @@
 //! connection, whatever was said after it counts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -26,13 +26,14 @@ pub(super) const MAX_PAYLOAD_BYTES: usize = 16;
 pub(super) struct Switches {
     root: String,
     outbox: Arc<Outbox>,
-    cameras: BTreeMap<String, Switch>,
+    cameras: Mutex<BTreeMap<String, Switch>>,
 }
 
 #[derive(Debug)]
 struct Switch {
     /// What the configuration says.
     is_configured: bool,
+    /// `None` once the camera is to end.
     wanted: watch::Sender<Option<bool>>,
     /// The last command that came retained.
     retained: Option<bool>,
@@ -66,26 +67,55 @@ pub(super) fn first_positions(cameras: &[CameraSettings], outbox: &Outbox) -> BT
 
 impl Switches {
     pub(super) fn new(root: &str, outbox: Arc<Outbox>) -> Switches {
-        Switches { root: root.to_owned(), outbox, cameras: BTreeMap::new() }
+        Switches { root: root.to_owned(), outbox, cameras: Mutex::default() }
     }
 
-    /// Adds the switch of a camera.
-    pub(super) fn add(&mut self, camera: &CameraSettings, wanted: watch::Sender<Option<bool>>) {
+    /// Takes in a camera, which begins switched on or off.
+    pub(super) fn take_in(&self, camera: &CameraSettings, is_enabled: bool) {
+        let wanted = watch::Sender::new(Some(is_enabled));
         let switch = Switch { is_configured: camera.enabled, wanted, retained: None };
-        self.cameras.insert(camera.name.clone(), switch);
+        self.lock().insert(camera.name.clone(), switch);
+    }
+
+    /// The position of a camera's switch. Of a camera that is switched faster than it can follow the last one counts.
+    /// `None` in it once the camera is to end.
+    pub(super) fn position_of(&self, camera: &str) -> Option<watch::Sender<Option<bool>>> {
+        self.lock().get(camera).map(|switch| switch.wanted.clone())
+    }
+
+    /// The configuration says otherwise where a camera begins: whoever wrote that wants it so, whatever was said before.
+    pub(super) fn change(&self, camera: &CameraSettings) {
+        if let Some(switch) = self.lock().get_mut(&camera.name) {
+            switch.is_configured = camera.enabled;
+            switch.turn(camera.enabled);
+        }
+        self.outbox.push_together(vec![note_of(&camera.name, None)]);
+    }
+
+    /// Lets a camera go: one of its name that comes later begins as it is configured.
+    pub(super) fn let_go(&self, camera: &str) {
+        self.lock().remove(camera);
+        self.outbox.push_together(vec![note_of(camera, None)]);
+    }
+
+    /// Whether a message on `topic` would be for a switch.
+    pub(super) fn has(&self, topic: &str) -> bool {
+        let camera = topics::camera_in(topic, &self.root, topics::enabled_set);
+        camera.is_some_and(|camera| self.lock().contains_key(camera))
     }
 
     /// Hears commands from `inbox`, for ever.
-    pub(super) async fn hear(mut self, inbox: Arc<Inbox>) {
+    pub(super) async fn hear(self: Arc<Switches>, inbox: Arc<Inbox>) {
         loop {
             let message = inbox.next().await;
             self.command(&message);
         }
     }
 
-    fn command(&mut self, message: &IncomingMessage) {
+    fn command(&self, message: &IncomingMessage) {
+        let mut cameras = self.lock();
         let camera = topics::camera_in(&message.topic, &self.root, topics::enabled_set);
-        let Some((camera, switch)) = camera.and_then(|camera| Some((camera, self.cameras.get_mut(camera)?)))
+        let Some((camera, switch)) = camera.and_then(|camera| Some((camera, cameras.get_mut(camera)?)))
         else {
             return;
         };
@@ -96,18 +126,30 @@ impl Switches {
         if message.is_retained && switch.retained.replace(is_enabled) == Some(is_enabled) {
             return;
         }
-        let is_new = switch.wanted.send_if_modified(|wanted| {
+        let is_new = switch.turn(is_enabled);
+        if is_new {
+            let kept = (is_enabled != switch.is_configured).then_some(is_enabled);
+            self.outbox.push_together(vec![note_of(camera, kept)]);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Switch>> {
+        // A panic elsewhere ends the process; the switches are whole between two statements.
+        self.cameras.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Switch {
+    /// Whether that is a new position.
+    fn turn(&self, is_enabled: bool) -> bool {
+        self.wanted.send_if_modified(|wanted| {
             // One that is to end stays so.
             let is_new = wanted.is_some_and(|wanted| wanted != is_enabled);
             if is_new {
                 *wanted = Some(is_enabled);
             }
             is_new
-        });
-        if is_new {
-            let kept = (is_enabled != switch.is_configured).then_some(is_enabled);
-            self.outbox.push_together(vec![note_of(camera, kept)]);
-        }
+        })
     }
 }
 
@@ -120,7 +162,7 @@ fn note_of(camera: &str, position: Option<bool>) -> NewMessage {
     NewMessage { kind: SpoolKind::Note, topic: format!("{NOTE}{camera}"), payload: payload.into() }
 }
 
-fn position(payload: &[u8]) -> Option<bool> {
+pub(super) fn position(payload: &[u8]) -> Option<bool> {
     match payload {
         b"ON" => Some(true),
         b"OFF" => Some(false),
@@ -142,7 +184,14 @@ mod tests {
     fn camera(name: &str, enabled: bool) -> CameraSettings {
         let url = SourceUrl::parse("test://ball").unwrap();
         let source = SourceSpec::new(CameraName::new(name).unwrap(), url);
-        CameraSettings { name: name.to_owned(), enabled, source, tasks: Vec::new(), alerts: Vec::new() }
+        CameraSettings {
+            name: name.to_owned(),
+            enabled,
+            source,
+            tasks: Vec::new(),
+            alerts: Vec::new(),
+            zones: Vec::new().into(),
+        }
     }
 
     fn outbox(path: &Path) -> Arc<Outbox> {
@@ -168,9 +217,8 @@ mod tests {
         {
             {
                 let outbox = outbox(folder.path());
-                let mut switches = Switches::new("root", Arc::clone(&outbox));
-                let (wanted, _keep) = watch::channel(Some(said == "OFF"));
-                switches.add(&camera("porch", configured), wanted);
+                let switches = Switches::new("root", Arc::clone(&outbox));
+                switches.take_in(&camera("porch", configured), said == "OFF");
                 switches.command(&command(said.as_bytes(), false));
                 assert!(outbox.flush(Duration::from_secs(20)));
             }
@@ -181,10 +229,10 @@ mod tests {
     #[test]
     fn a_retained_command_counts_once_and_again_when_it_changes() {
         let outbox = Arc::new(Outbox::in_memory(Arc::default()).unwrap());
-        let mut switches = Switches::new("root", outbox);
-        let (wanted, now) = watch::channel(Some(true));
-        switches.add(&camera("porch", true), wanted);
-        let mut after = |payload: &str, is_retained| {
+        let switches = Switches::new("root", outbox);
+        switches.take_in(&camera("porch", true), true);
+        let now = switches.position_of("porch").unwrap();
+        let after = |payload: &str, is_retained| {
             switches.command(&command(payload.as_bytes(), is_retained));
             *now.borrow()
         };
@@ -198,9 +246,9 @@ mod tests {
     #[test]
     fn anything_but_on_and_off_changes_nothing() {
         let outbox = Arc::new(Outbox::in_memory(Arc::default()).unwrap());
-        let mut switches = Switches::new("root", outbox);
-        let (wanted, now) = watch::channel(Some(true));
-        switches.add(&camera("porch", true), wanted);
+        let switches = Switches::new("root", outbox);
+        switches.take_in(&camera("porch", true), true);
+        let now = switches.position_of("porch").unwrap();
         for payload in [&b""[..], b"off", b"OFF ", b"\xff\xfe", b"0", b"{\"state\":\"OFF\"}", b"ONN"] {
             switches.command(&command(payload, false));
         }
@@ -208,5 +256,41 @@ mod tests {
             IncomingMessage { topic: "root/yard/enabled/set".to_owned(), ..command(b"OFF", false) };
         switches.command(&elsewhere);
         assert_eq!(*now.borrow(), Some(true));
+    }
+
+    #[test]
+    fn another_position_in_the_configuration_counts_at_once_and_after_a_restart() {
+        let folder = TempDir::new().unwrap();
+        {
+            let outbox = outbox(folder.path());
+            let switches = Switches::new("root", Arc::clone(&outbox));
+            switches.take_in(&camera("porch", true), true);
+            let now = switches.position_of("porch").unwrap();
+            switches.command(&command(b"OFF", false));
+            switches.change(&camera("porch", false));
+            assert_eq!(*now.borrow(), Some(false));
+            switches.change(&camera("porch", true));
+            assert_eq!(*now.borrow(), Some(true));
+            assert!(outbox.flush(Duration::from_secs(20)));
+        }
+        assert_eq!(left(&folder, true), Some(true));
+    }
+
+    #[test]
+    fn a_camera_that_comes_back_begins_as_it_is_configured() {
+        let folder = TempDir::new().unwrap();
+        {
+            let outbox = outbox(folder.path());
+            let switches = Switches::new("root", Arc::clone(&outbox));
+            switches.take_in(&camera("porch", true), true);
+            let now = switches.position_of("porch").unwrap();
+            switches.command(&command(b"OFF", false));
+            switches.let_go("porch");
+            assert!(!switches.has("root/porch/enabled/set"));
+            switches.command(&command(b"ON", false));
+            assert_eq!(*now.borrow(), Some(false));
+            assert!(outbox.flush(Duration::from_secs(20)));
+        }
+        assert_eq!(left(&folder, true), Some(true));
     }
 }

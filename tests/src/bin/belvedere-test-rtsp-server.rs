@@ -1,4 +1,4 @@
-//! An RTSP server for the end-to-end tests: `belvedere-test-rtsp-server h264|h265|corrupt-h264|film PORT [USER PASSWORD]`.
+//! An RTSP server for the end-to-end tests: `belvedere-test-rtsp-server h264|h265|corrupt-h264|film|FILE.mp4 PORT [USER PASSWORD]`.
 //!
 //! Port 0 is any free one; the port is the first line it prints. It ends with its standard input, so that none outlives its test.
 
@@ -21,23 +21,21 @@ const PATH: &str = "/stream";
 const PICTURE: &str =
     "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=10/1";
 
-/// Taken out of its file, not encoded anew: a key frame each second, no B frames.
-const FILM_PICTURES: &str = concat!(
-    "filesrc location=\"",
-    env!("CARGO_MANIFEST_DIR"),
-    "/../models/tiny/demo.mp4\" ! qtdemux name=film film. ! queue ! h264parse config-interval=-1 \
-     ! rtph264pay name=pay0 pt=96 config-interval=-1"
-);
+/// The film of the demonstration: a key frame each second, no B frames.
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny/demo.mp4");
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (stream, port, login) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [stream, port] => (stream, port, None),
         [stream, port, user, password] => (stream, port, Some((user, password))),
-        _ => bail!("usage: belvedere-test-rtsp-server h264|h265|corrupt-h264|film PORT [USER PASSWORD]"),
+        _ => bail!(
+            "usage: belvedere-test-rtsp-server h264|h265|corrupt-h264|film|FILE.mp4 PORT [USER PASSWORD]"
+        ),
     };
     let pictures = match stream {
-        "film" => FILM_PICTURES.to_owned(),
+        "film" => file_pictures(FILM),
+        file if file.ends_with(".mp4") => file_pictures(file),
         "h264" | "corrupt-h264" => {
             format!(
                 "{PICTURE} ! x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=1"
@@ -55,7 +53,7 @@ fn main() -> Result<()> {
     let factory = rtsp::RTSPMediaFactory::new();
     factory.set_launch(&format!("( {pictures} )"));
     // Each who looks sees the film from its beginning, and nobody comes into one that is about to end.
-    factory.set_shared(stream != "film");
+    factory.set_shared(stream != "film" && !stream.ends_with(".mp4"));
     if stream == "corrupt-h264" {
         factory.connect_media_configure(|_, media| damage(media));
     }
@@ -76,6 +74,14 @@ fn main() -> Result<()> {
     });
     gst::glib::MainLoop::new(None, false).run();
     Ok(())
+}
+
+/// Taken out of the file, not encoded anew.
+fn file_pictures(path: &str) -> String {
+    format!(
+        "filesrc location=\"{path}\" ! qtdemux name=film film. ! queue ! h264parse config-interval=-1 \
+         ! rtph264pay name=pay0 pt=96 config-interval=-1"
+    )
 }
 
 /// Lets in only who knows `user` and `password`.

@@ -11,6 +11,7 @@ fn the_demonstration_prints_results_and_an_alert_within_a_minute() -> Result<()>
     assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
     let results = finished.stdout.lines().filter(|line| line.contains("belvedere/")).count();
     assert!(results >= 5, "{finished:#?}");
+    assert!(finished.stdout.contains("page     http://127.0.0.1:"), "{finished:#?}");
     assert!(finished.stdout.contains("belvedere/garden/alerts  ALERT    "), "{finished:#?}");
     Ok(())
 }

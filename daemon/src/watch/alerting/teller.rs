@@ -8,6 +8,7 @@ use belvedere_models::{Region, Shape};
 
 use super::left_open::note_name;
 use crate::alerts::{AlertEvent, AlertMessage, AlertState, EventKind, Subject, topics};
+use crate::live::Live;
 use crate::messages::to_json;
 use crate::mqtt::Outbox;
 use crate::mqtt::spool::{NewMessage, SpoolKind};
@@ -18,11 +19,12 @@ use crate::snapshot::SnapshotStyle;
 pub(super) struct Teller {
     pub(super) root: String,
     pub(super) outbox: Arc<Outbox>,
+    live: Arc<Live>,
 }
 
 impl Teller {
-    pub(super) fn new(root: &str, outbox: Arc<Outbox>) -> Teller {
-        Teller { root: root.to_owned(), outbox }
+    pub(super) fn new(root: &str, outbox: Arc<Outbox>, live: Arc<Live>) -> Teller {
+        Teller { root: root.to_owned(), outbox, live }
     }
 
     /// Hands everything that belongs to `event` to the outbox, as one: the snapshot first, so that whoever
@@ -45,7 +47,10 @@ impl Teller {
             }
         }
         let subject = Arc::clone(&event.subject);
-        let payload = to_json(&AlertMessage::new(&event, &self.root));
+        let message = AlertMessage::new(&event, &self.root);
+        let snapshot = messages.first().map(|snapshot: &NewMessage| snapshot.payload.as_slice());
+        self.live.alert(&subject, &message, snapshot);
+        let payload = to_json(&message);
         let is_over = matches!(event.kind, EventKind::End(_));
         let note = if is_over { Vec::new() } else { payload.clone() };
         messages.push(new(SpoolKind::Event, topics::alerts(&self.root, &subject.camera), payload.clone()));
@@ -55,6 +60,17 @@ impl Teller {
             messages.push(new(SpoolKind::State, topics::state(&self.root, &subject), state.as_str()));
         }
         self.outbox.push_together(messages);
+    }
+
+    /// Nothing is retained of a phrase any more.
+    pub(super) fn take_back(&self, subject: &Subject) {
+        self.take_picture_back(subject);
+        self.outbox.take_back([topics::attributes(&self.root, subject), topics::state(&self.root, subject)]);
+    }
+
+    /// No picture is retained of a phrase any more.
+    pub(super) fn take_picture_back(&self, subject: &Subject) {
+        self.outbox.take_back([topics::snapshot(&self.root, subject)]);
     }
 
     /// Says what is so of a phrase, beside any event.

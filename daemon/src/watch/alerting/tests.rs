@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::alerts::{AlertSettings, Phrase};
 use crate::config::CameraAlert;
+use crate::live::Live;
 use crate::mqtt::spool::{Spool, SpoolKind, SpoolLimits, SpooledMessage};
 
 const BOX: [f32; 4] = [10.0, 10.0, 40.0, 30.0];
@@ -18,41 +19,26 @@ const WITHIN: Duration = Duration::from_secs(20);
 struct Test {
     folder: TempDir,
     alerting: Option<Alerting>,
+    phrases: Vec<String>,
     frames: u64,
 }
 
 impl Test {
     /// A camera `porch` that is watched for `phrases`; a phrase is true at once and stays so for an hour.
     fn new(phrases: &[&str]) -> Test {
-        let mut test = Test { folder: TempDir::new().unwrap(), alerting: None, frames: 0 };
+        let mut test =
+            Test { folder: TempDir::new().unwrap(), alerting: None, phrases: Vec::new(), frames: 0 };
         test.run(phrases);
         test
     }
 
     /// Begins a run of the daemon, after the end of the one before.
     fn run(&mut self, phrases: &[&str]) {
-        let rule = AlertSettings {
-            min_frames: std::num::NonZeroU32::MIN,
-            clear_after: Duration::from_secs(3600),
-            ..AlertSettings::default()
-        };
-        let alert = |phrase: &&str| CameraAlert {
-            phrase: Phrase::new(phrase).unwrap(),
-            rule: rule.clone(),
-            snapshot: SnapshotStyle::default(),
-        };
-        let url = SourceUrl::parse("test://ball").unwrap();
-        let camera = CameraSettings {
-            name: "porch".to_owned(),
-            enabled: true,
-            source: SourceSpec::new(CameraName::new("porch").unwrap(), url),
-            tasks: Vec::new(),
-            alerts: phrases.iter().map(alert).collect(),
-        };
         self.alerting = None;
         let outbox = Outbox::open(self.path(), SpoolLimits::default(), Arc::default()).unwrap();
-        let alerting = Alerting::new(&[camera], "home", Arc::new(outbox));
+        let alerting = Alerting::new(&[camera(phrases)], "home", Arc::new(outbox), Live::new().unwrap().0);
         alerting.begin();
+        self.phrases = phrases.iter().map(|phrase| (*phrase).to_owned()).collect();
         self.alerting = Some(alerting);
     }
 
@@ -72,15 +58,47 @@ impl Test {
         let asked = self.alerting().wanted(&frame);
         let found: Vec<FoundPhrase> = asked
             .iter()
-            .map(|place| FoundPhrase { regions: scores[*place].map(region).into_iter().collect() })
+            .map(|asked| {
+                let place = self.phrases.iter().position(|phrase| phrase == asked.as_str()).unwrap();
+                FoundPhrase { regions: scores[place].map(region).into_iter().collect() }
+            })
             .collect();
         self.alerting().analysed(&frame, &frame.view().unwrap(), &asked, &found);
+    }
+
+    /// The camera is watched for `phrases` from now on.
+    fn change(&mut self, phrases: &[&str]) {
+        self.alerting().change(&camera(phrases));
+        self.phrases = phrases.iter().map(|phrase| (*phrase).to_owned()).collect();
     }
 
     /// The run ends without a word; what it had said is on the disk.
     fn kill(&mut self) -> Vec<SpooledMessage> {
         self.alerting = None;
         messages(&self.path())
+    }
+}
+
+/// `porch`, watched for `phrases`, each of which is true at once and stays so for an hour.
+fn camera(phrases: &[&str]) -> CameraSettings {
+    let rule = AlertSettings {
+        min_frames: std::num::NonZeroU32::MIN,
+        clear_after: Duration::from_secs(3600),
+        ..AlertSettings::default()
+    };
+    let alert = |phrase: &&str| CameraAlert {
+        phrase: Phrase::new(phrase).unwrap(),
+        rule: rule.clone(),
+        snapshot: SnapshotStyle::default(),
+    };
+    let url = SourceUrl::parse("test://ball").unwrap();
+    CameraSettings {
+        name: "porch".to_owned(),
+        enabled: true,
+        source: SourceSpec::new(CameraName::new("porch").unwrap(), url),
+        tasks: Vec::new(),
+        alerts: phrases.iter().map(alert).collect(),
+        zones: Vec::new().into(),
     }
 }
 
@@ -99,6 +117,12 @@ fn json(message: &SpooledMessage) -> Value {
 
 fn events(messages: &[SpooledMessage]) -> Vec<Value> {
     messages.iter().filter(|message| message.kind == SpoolKind::Event).map(json).collect()
+}
+
+/// An event in words.
+fn summary(event: &Value) -> String {
+    let word = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    [word("event_type"), word("phrase"), word("reason")].join(" ").trim_end().to_owned()
 }
 
 fn of_topic<'a>(messages: &'a [SpooledMessage], topic: &str) -> &'a [u8] {
@@ -221,8 +245,8 @@ fn a_camera_that_is_switched_off_asks_for_nothing_and_its_frames_count_for_nothi
 fn an_event_ends_though_no_frame_comes() {
     let mut test = Test::new(&["a red dog"]);
     // Nothing is to be waited for longer than this test takes.
-    let alerts = test.alerting().cameras.get("porch").unwrap();
-    for alert in lock(alerts).iter_mut() {
+    let alerts = test.alerting().of("porch").unwrap();
+    for alert in &mut lock(&alerts).alerts {
         let short = AlertSettings {
             min_frames: std::num::NonZeroU32::MIN,
             clear_after: Duration::from_millis(1),
@@ -234,14 +258,86 @@ fn an_event_ends_though_no_frame_comes() {
     }
     test.show(&[Some(0.5)]);
     let deadline = Instant::now() + WITHIN;
-    let is_open = |test: &Test| {
-        let alerts = lock(test.alerting().cameras.get("porch").unwrap());
-        alerts.iter().any(|alert| alert.rule.as_ref().unwrap().state() == AlertState::On)
+    let is_open = || {
+        let is_on = |alert: &Alert| alert.rule.as_ref().unwrap().state() == AlertState::On;
+        lock(&alerts).alerts.iter().any(is_on)
     };
-    while is_open(&test) {
+    while is_open() {
         assert!(Instant::now() < deadline, "it does not end");
         test.alerting().tick();
         std::thread::yield_now();
     }
     assert_eq!(events(&test.kill())[1]["reason"], "no_frames");
+}
+
+#[test]
+fn a_phrase_that_stays_keeps_its_event_while_others_come_and_go() {
+    let mut test = Test::new(&["a red dog", "a cat"]);
+    test.show(&[Some(0.5), Some(0.6)]);
+    test.change(&["a bird", "a red dog"]);
+    test.show(&[Some(0.7), Some(0.5)]);
+    let messages = test.kill();
+    let said: Vec<String> = events(&messages).iter().map(summary).collect();
+    assert_eq!(said, ["new a red dog", "new a cat", "end a cat removed", "new a bird"]);
+    for kind in ["state", "attributes", "snapshot"] {
+        assert_eq!(of_topic(&messages, &format!("home/porch/alert/a_cat/{kind}")), b"", "{kind}");
+    }
+    assert_eq!(of_topic(&messages, "home/porch/alert/a_red_dog/state"), b"ON");
+}
+
+#[test]
+fn a_phrase_that_is_written_otherwise_is_another_one_under_the_same_topics() {
+    let mut test = Test::new(&["a red dog"]);
+    test.show(&[Some(0.5)]);
+    test.change(&["A red dog"]);
+    let messages = test.kill();
+    assert_eq!(summary(&events(&messages)[1]), "end a red dog removed");
+    assert_eq!(of_topic(&messages, "home/porch/alert/a_red_dog/state"), b"OFF");
+    assert_eq!(of_topic(&messages, "home/porch/alert/a_red_dog/snapshot"), b"");
+}
+
+#[test]
+fn a_camera_that_leaves_ends_its_events_and_one_that_comes_begins_anew() {
+    let mut test = Test::new(&["a red dog"]);
+    test.show(&[Some(0.5)]);
+    test.alerting().let_go("porch");
+    test.show(&[]);
+    assert_eq!(test.alerting().counts("porch").told, 0);
+    test.alerting().take_in(&camera(&["a red dog"]));
+    test.show(&[Some(0.5)]);
+    let messages = test.kill();
+    let said: Vec<String> = events(&messages).iter().map(summary).collect();
+    assert_eq!(said, ["new a red dog", "end a red dog removed", "new a red dog"]);
+    assert_eq!(of_topic(&messages, "home/porch/alert/a_red_dog/state"), b"ON");
+}
+
+#[test]
+fn what_a_camera_has_counted_outlives_its_phrases() {
+    let mut test = Test::new(&["a red dog", "a cat"]);
+    test.show(&[Some(0.5), Some(0.6)]);
+    test.change(&["a bird"]);
+    assert_eq!(test.alerting().counts("porch").told, 2);
+}
+
+#[test]
+fn a_phrase_that_comes_to_a_camera_that_is_switched_off_is_not_looked_for() {
+    let mut test = Test::new(&["a red dog"]);
+    test.alerting().set_enabled("porch", false);
+    test.change(&["a red dog", "a cat"]);
+    test.show(&[]);
+    test.alerting().set_enabled("porch", true);
+    test.show(&[None, Some(0.5)]);
+    assert_eq!(events(&test.kill()).len(), 1);
+}
+
+#[test]
+fn an_alert_that_is_to_have_no_picture_any_more_leaves_none_behind() {
+    let mut test = Test::new(&["a red dog"]);
+    test.show(&[Some(0.5)]);
+    let mut plain = camera(&["a red dog"]);
+    plain.alerts[0].rule.snapshot = false;
+    test.alerting().change(&plain);
+    let messages = test.kill();
+    assert_eq!(of_topic(&messages, "home/porch/alert/a_red_dog/snapshot"), b"");
+    assert_eq!(events(&messages).len(), 1);
 }

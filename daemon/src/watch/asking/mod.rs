@@ -5,7 +5,7 @@
 //! questions cost is bounded: in number by a pace for each camera and for all, in time by a share of the model
 //! thread's. A question has exactly one answer, or a refusal; a flood of wrong ones is not answered.
 
-mod pace;
+pub(crate) mod pace;
 mod question;
 mod refusal;
 mod waiting;
@@ -22,18 +22,20 @@ use belvedere_models::{
 use belvedere_pipelines::Frame;
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::alerts::MessageRegion;
 use crate::analyst::{AnalysisError, Analyst, Found};
+use crate::live::{Live, PageQuestion};
 use crate::messages::{ResultMessage, TimingMs, to_json};
 use crate::mqtt::{Inbox, IncomingMessage, MqttCounters, Outbox, topics};
 
-use super::camera_state::{CameraState, CameraStates};
+use super::camera_state::CameraState;
 use pace::Share;
 use question::Question;
 use refusal::Refusal;
-use waiting::{Pending, Waiting};
+use waiting::{Pending, Reply, Waiting};
 
 /// Of the model thread's time, so much is for questions at most.
 const SHARE: f64 = 0.25;
@@ -53,14 +55,16 @@ pub(super) struct Asking {
     root: String,
     outbox: Arc<Outbox>,
     counters: Arc<MqttCounters>,
-    cameras: BTreeMap<String, AskedCamera>,
+    cameras: Mutex<BTreeMap<String, AskedCamera>>,
+    live: Arc<Live>,
     waiting: Mutex<Waiting>,
 }
 
 /// A camera that can be asked.
-pub(super) struct AskedCamera {
+struct AskedCamera {
     /// Frames analysed per second.
-    pub(super) fps: f64,
+    fps: f64,
+    state: watch::Receiver<CameraState>,
 }
 
 /// The payload of `ROOT/CAMERA/answer`.
@@ -103,31 +107,63 @@ struct RefusalMessage<'a> {
     reason: String,
 }
 
+/// Whether `payload` is a question.
+#[cfg(fuzzing)]
+pub(super) fn is_question(payload: &[u8]) -> bool {
+    Question::read(payload).is_ok()
+}
+
 impl Asking {
-    /// Nothing is asked yet; answers go to `outbox`, under `root`.
+    /// No camera can be asked yet; answers go to `outbox`, under `root`.
     pub(super) fn new(
         root: &str,
         outbox: Arc<Outbox>,
         counters: Arc<MqttCounters>,
-        cameras: BTreeMap<String, AskedCamera>,
+        live: Arc<Live>,
     ) -> Asking {
         let waiting = Mutex::new(Waiting::new());
-        Asking { root: root.to_owned(), outbox, counters, cameras, waiting }
+        Asking { root: root.to_owned(), outbox, counters, cameras: Mutex::default(), live, waiting }
+    }
+
+    /// From now on a camera can be asked while its state is online; `fps` of its frames are analysed in a second.
+    /// Takes the place of what was known of it.
+    pub(super) fn take_in(&self, camera: &str, fps: f64, state: watch::Receiver<CameraState>) {
+        self.cameras().insert(camera.to_owned(), AskedCamera { fps, state });
+    }
+
+    /// Lets a camera go; what was asked of it is refused.
+    pub(super) fn let_go(&self, camera: &str) {
+        self.cameras().remove(camera);
+        loop {
+            // The lock is not held while it is refused.
+            let pending = self.lock().let_go(camera);
+            let Some(pending) = pending else {
+                return;
+            };
+            self.refuse(camera, Some(&pending.question.id), pending.reply, &Refusal::UnknownCamera);
+        }
     }
 
     /// Hears questions from `inbox`, for ever.
-    pub(super) async fn hear(self: Arc<Asking>, inbox: Arc<Inbox>, states: CameraStates) {
+    pub(super) async fn hear(self: Arc<Asking>, inbox: Arc<Inbox>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                message = inbox.next() => self.ask(&message, &states),
-                _ = ticks.tick() => self.refuse_overdue(&states),
+                message = inbox.next() => self.ask(&message),
+                _ = ticks.tick() => self.refuse_overdue(),
             }
         }
     }
 
-    fn ask(&self, message: &IncomingMessage, states: &CameraStates) {
+    /// Hears what the page asks, for ever.
+    pub(super) async fn hear_page(self: Arc<Asking>, mut of_page: mpsc::Receiver<PageQuestion>) {
+        while let Some(PageQuestion { camera, payload, reply }) = of_page.recv().await {
+            self.read(&camera, &payload, Reply::Page(reply));
+        }
+    }
+
+    fn ask(&self, message: &IncomingMessage) {
         // Kept from before: whoever asked it has long gone, and it would be asked again at each connection.
         if message.is_retained {
             return;
@@ -135,53 +171,73 @@ impl Asking {
         let Some(camera) = topics::camera_in(&message.topic, &self.root, topics::ask) else {
             return;
         };
-        let question = match Question::read(&message.payload) {
-            Ok(question) => question,
-            Err(no_question) => {
-                return self.refuse(camera, no_question.id.as_deref(), &no_question.why);
+        self.read(camera, &message.payload, Reply::Topic);
+    }
+
+    fn read(&self, camera: &str, payload: &[u8], reply: Reply) {
+        match Question::read(payload) {
+            Ok(question) => self.put(camera, question, reply),
+            Err(no_question) => self.refuse(camera, no_question.id.as_deref(), reply, &no_question.why),
+        }
+    }
+
+    fn put(&self, camera: &str, question: Question, reply: Reply) {
+        let why_not = match self.known(camera) {
+            None => Refusal::UnknownCamera,
+            Some((_, CameraState::Disabled)) => Refusal::Disabled,
+            Some((_, CameraState::Offline)) => Refusal::Offline,
+            Some((fps, CameraState::Online)) => {
+                let now = Instant::now();
+                let frames_apart = Duration::try_from_secs_f64(2.0 / fps).unwrap_or(WAIT_LIMIT);
+                let until = now + WAIT_LIMIT + frames_apart;
+                let put = self.lock().put(Pending { camera: camera.to_owned(), question, reply, until }, now);
+                if let Err(refused) = put {
+                    let (Pending { question, reply, .. }, why) = *refused;
+                    self.refuse(camera, Some(&question.id), reply, &why);
+                }
+                return;
             }
         };
-        let id = question.id.clone();
-        if let Err(why) = self.put(camera, question, states) {
-            self.refuse(camera, Some(&id), &why);
-        }
+        self.refuse(camera, Some(&question.id), reply, &why_not);
     }
 
-    fn put(&self, camera: &str, question: Question, states: &CameraStates) -> Result<(), Refusal> {
-        let asked = self.cameras.get(camera).ok_or(Refusal::UnknownCamera)?;
-        match states.of(camera) {
-            CameraState::Disabled => return Err(Refusal::Disabled),
-            CameraState::Offline => return Err(Refusal::Offline),
-            CameraState::Online => {}
-        }
-        let now = Instant::now();
-        let frames_apart = Duration::try_from_secs_f64(2.0 / asked.fps).unwrap_or(WAIT_LIMIT);
-        let until = now + WAIT_LIMIT + frames_apart;
-        self.lock().put(Pending { camera: camera.to_owned(), question, until }, now)
-    }
-
-    fn refuse_overdue(&self, states: &CameraStates) {
+    fn refuse_overdue(&self) {
         let overdue = self.lock().take_overdue(Instant::now());
-        for Pending { camera, question, .. } in overdue {
-            let why = match states.of(&camera) {
-                CameraState::Disabled => Refusal::Disabled,
-                CameraState::Offline => Refusal::Offline,
-                CameraState::Online => Refusal::NoFrame,
+        for Pending { camera, question, reply, .. } in overdue {
+            let why = match self.known(&camera) {
+                None => Refusal::UnknownCamera,
+                Some((_, CameraState::Disabled)) => Refusal::Disabled,
+                Some((_, CameraState::Offline)) => Refusal::Offline,
+                Some((_, CameraState::Online)) => Refusal::NoFrame,
             };
-            self.refuse(&camera, Some(&question.id), &why);
+            self.refuse(&camera, Some(&question.id), reply, &why);
         }
     }
 
-    fn refuse(&self, camera: &str, id: Option<&str>, why: &Refusal) {
+    fn refuse(&self, camera: &str, id: Option<&str>, reply: Reply, why: &Refusal) {
         tracing::debug!(camera, reason = %why, "question refused");
+        let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
+        if let Reply::Page(page) = reply {
+            // Whoever asked may have left.
+            let _ = page.send(to_json(&message));
+            return;
+        }
         // A topic that could be anybody's is not answered on.
         let is_name = belvedere_pipelines::CameraName::new(camera).is_ok();
         if !is_name || !self.lock().may_refuse(Instant::now()) {
             self.counters.incoming_dropped();
             return;
         }
-        let message = RefusalMessage { id, camera, error: why.word(), reason: why.to_string() };
         self.outbox.push_result(topics::answer(&self.root, camera), to_json(&message));
+    }
+
+    /// The rate and the state of a camera that can be asked.
+    fn known(&self, camera: &str) -> Option<(f64, CameraState)> {
+        self.cameras().get(camera).map(|camera| (camera.fps, *camera.state.borrow()))
+    }
+
+    fn cameras(&self) -> MutexGuard<'_, BTreeMap<String, AskedCamera>> {
+        self.cameras.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -222,7 +278,7 @@ impl Answering {
             if cancel.is_cancelled() || !self.share.has_any(begun) {
                 return;
             }
-            let Some(Pending { question, .. }) = self.asking.lock().take(camera) else {
+            let Some(Pending { question, reply, .. }) = self.asking.lock().take(camera) else {
                 return;
             };
             let answered = self.ask(analyst, &question, picture, &mut features, cancel);
@@ -249,11 +305,21 @@ impl Answering {
                             PhraseMessage::new(question.text.as_deref().unwrap_or_default(), &found)
                         }),
                     };
-                    let topic = topics::answer(&self.asking.root, camera);
-                    self.asking.outbox.push_result(topic, to_json(&message));
+                    match reply {
+                        Reply::Topic => {
+                            let topic = topics::answer(&self.asking.root, camera);
+                            self.asking.outbox.push_result(topic, to_json(&message));
+                        }
+                        Reply::Page(page) => {
+                            if let Some(camera) = self.asking.live.camera(camera) {
+                                camera.keep_picture(frame.id);
+                            }
+                            let _ = page.send(to_json(&message));
+                        }
+                    }
                 }
                 Err(_) if cancel.is_cancelled() => return,
-                Err(why) => self.asking.refuse(camera, Some(&question.id), &why),
+                Err(why) => self.asking.refuse(camera, Some(&question.id), reply, &why),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Lets so many things happen in a second, and a few more at once after a quiet time.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     per_second: f64,
     at_once: f64,
     left: f64,
@@ -12,18 +12,30 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(per_second: f64, at_once: u32) -> Pace {
+    pub(crate) fn new(per_second: f64, at_once: u32) -> Pace {
         Pace { per_second, at_once: at_once.into(), left: at_once.into(), last: None }
     }
 
     /// Whether one more may happen at `now`; it counts if it may.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.pass(now);
         let may = self.left >= 1.0;
         if may {
             self.left -= 1.0;
         }
         may
+    }
+
+    /// Whether one more might happen at `now`.
+    pub(crate) fn has_any(&mut self, now: Instant) -> bool {
+        self.pass(now);
+        self.left >= 1.0
+    }
+
+    /// Whether the quiet time before `now` was so long that more of it would change nothing.
+    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
+        self.pass(now);
+        self.left >= self.at_once
     }
 
     fn pass(&mut self, now: Instant) {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use tokio::sync::oneshot;
+
 use super::pace::Pace;
 use super::question::Question;
 use super::refusal::Refusal;
@@ -27,11 +29,21 @@ pub(super) struct Waiting {
     refusals: Pace,
 }
 
+/// Where an answer goes.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// To `ROOT/CAMERA/answer`.
+    Topic,
+    /// To the page.
+    Page(oneshot::Sender<Vec<u8>>),
+}
+
 /// A question that waits.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) camera: String,
     pub(super) question: Question,
+    pub(super) reply: Reply,
     /// After this it is refused.
     pub(super) until: Instant,
 }
@@ -47,16 +59,19 @@ impl Waiting {
     }
 
     /// Puts a question in, of a camera that exists: only those are counted by name.
-    pub(super) fn put(&mut self, pending: Pending, now: Instant) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// The question, with the reason.
+    pub(super) fn put(&mut self, pending: Pending, now: Instant) -> Result<(), Box<(Pending, Refusal)>> {
         let of_camera = self.questions.iter().filter(|waiting| waiting.camera == pending.camera).count();
         if self.questions.len() >= MAX || of_camera >= MAX_OF_CAMERA {
-            return Err(Refusal::TooMany);
+            return Err(Box::new((pending, Refusal::TooMany)));
         }
         let pace = self.of_camera.entry(pending.camera.clone());
         let pace = pace.or_insert_with(|| Pace::new(OF_CAMERA.0, OF_CAMERA.1));
         // One camera that is asked too much takes nothing from the others.
         if !pace.take(now) || !self.pace.take(now) {
-            return Err(Refusal::TooMany);
+            return Err(Box::new((pending, Refusal::TooMany)));
         }
         self.questions.push_back(pending);
         Ok(())
@@ -66,6 +81,12 @@ impl Waiting {
     pub(super) fn take(&mut self, camera: &str) -> Option<Pending> {
         let place = self.questions.iter().position(|waiting| waiting.camera == camera)?;
         self.questions.remove(place)
+    }
+
+    /// Forgets a camera, question by question, the oldest first; `None` once nothing is left of it.
+    pub(super) fn let_go(&mut self, camera: &str) -> Option<Pending> {
+        self.of_camera.remove(camera);
+        self.take(camera)
     }
 
     /// Takes those that have waited too long.
@@ -92,7 +113,7 @@ mod tests {
 
     fn pending(camera: &str, until: Instant) -> Pending {
         let question = Question { id: "1".to_owned(), task: Task::Caption, text: None, box_px: None };
-        Pending { camera: camera.to_owned(), question, until }
+        Pending { camera: camera.to_owned(), question, reply: Reply::Topic, until }
     }
 
     #[test]

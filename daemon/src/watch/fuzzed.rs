@@ -1,0 +1,17 @@
+//! The door for the fuzzer: compiled for it alone.
+
+use super::{asking, switches};
+use crate::alerts::AlertMessage;
+use crate::messages::to_json;
+
+/// Reads `payload` as whatever may come as one: a question, a command, an event that an earlier run left open.
+pub fn hear(payload: &[u8]) {
+    let _ = switches::position(payload);
+    let _ = asking::is_question(payload);
+    if let Ok(left_open) = serde_json::from_slice::<AlertMessage>(payload)
+        && let Some(ended) = left_open.interrupted(std::time::SystemTime::now())
+    {
+        let written = to_json(&ended);
+        assert_eq!(serde_json::from_slice::<AlertMessage>(&written).expect("it was written"), ended);
+    }
+}

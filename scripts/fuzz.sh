@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# fuzz.sh SECONDS [TARGET...]: runs libFuzzer on each target for so long, from the kept corpus. What it finds is left in
+# fuzz/artifacts/TARGET; what is new and worth keeping is merged into fuzz/corpus/TARGET at the end.
+# Instrumented by rustc's own pass, so that a stable toolchain will do; cargo-fuzz works on the same folder.
+set -euo pipefail
+cd "$(dirname "$0")/../fuzz"
+
+seconds=${1:?how many seconds for each target}
+shift
+targets=("$@")
+((${#targets[@]})) || targets=(answers checkpoint configuration messages)
+
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+ -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+ -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
+RUSTFLAGS=${RUSTFLAGS//$'\n'/}
+host=$(rustc -vV | sed -n 's/^host: //p')
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}/fuzz
+# With a target named, build scripts and macros are left without instrumentation.
+cargo build --release --target "$host" --bins
+
+for target in "${targets[@]}"; do
+  binary=$CARGO_TARGET_DIR/$host/release/$target
+  mkdir -p "corpus/$target" "artifacts/$target" "$CARGO_TARGET_DIR/corpus/$target"
+  echo "fuzz: $target for $seconds s"
+  "$binary" "$CARGO_TARGET_DIR/corpus/$target" "corpus/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    -max_len=65536 -artifact_prefix="artifacts/$target/" -print_final_stats=1
+  merged=$(mktemp -d)
+  "$binary" -merge=1 -max_len=4096 "$merged" "corpus/$target" "$CARGO_TARGET_DIR/corpus/$target" 2>/dev/null
+  rm -rf "corpus/$target"
+  mv "$merged" "corpus/$target"
+done

@@ -1,0 +1,156 @@
+//! Many configurations one after the other, right and wrong, while cameras are watched: what the cameras lose that are in
+//! all of them, and what is left behind.
+
+mod configurations;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub use configurations::{Configurations, Kind};
+pub use verdict::{SteadyCamera, Verdict};
+
+use crate::{Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns};
+
+/// Cameras that are in every configuration, the same in all.
+const STEADY: [&str; 2] = ["steady-stream", "steady-test"];
+/// Each of so many configurations is the one that the daemon began with: then it is looked at.
+const LOOK_EVERY: usize = 20;
+/// Far more than a reload takes; one that replaces the link waits for the broker, one that loads a model for that.
+const RELOAD_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// So many configurations.
+    pub reloads: usize,
+    /// Which of them.
+    pub seed: u64,
+    /// See [`Verdict::allowed_superseded`].
+    pub allowed_superseded: f64,
+}
+
+/// Runs the plan.
+pub fn run(plan: Plan) -> Result<Verdict> {
+    let broker = Broker::start()?;
+    let subscriber = Subscriber::start(&broker)?;
+    let server = RtspServer::start(Stream::H264)?;
+    let checkpoint = SmallCheckpoint::write()?;
+    let mut configurations =
+        Configurations::new(&broker.url(), checkpoint.path(), &server.url(), STEADY, plan.seed);
+    let base = configurations.base();
+    let daemon = Daemon::start_with(&base, |command| {
+        command.env("BELVEDERE_LOG", "info");
+    })?;
+    let verdict = Verdict { allowed_superseded: plan.allowed_superseded, ..Verdict::default() };
+    let mut stress = Stress { subscriber, daemon, verdict };
+    for camera in STEADY {
+        stress.subscriber.wait_for_payload(
+            0,
+            &format!("belvedere/{camera}/status"),
+            "online",
+            RELOAD_WITHIN,
+        )?;
+    }
+    let begun = stress.stats()?;
+    let started = Instant::now();
+    for reload in 0..plan.reloads {
+        let is_look = reload % LOOK_EVERY == LOOK_EVERY - 1;
+        let (kind, text) = if is_look { (Kind::Right, base.clone()) } else { configurations.next() };
+        stress.reload(kind, &text)?;
+        if is_look {
+            stress.look(reload + 1)?;
+        }
+    }
+    let elapsed = started.elapsed();
+    stress.reload(Kind::Right, &base)?;
+    let ended = stress.stats()?;
+    stress.end(&begun, &ended, elapsed)
+}
+
+struct Stress {
+    subscriber: Subscriber,
+    daemon: Daemon,
+    verdict: Verdict,
+}
+
+impl Stress {
+    fn reload(&mut self, kind: Kind, text: &str) -> Result<()> {
+        let (mark, clock, asked) = (self.subscriber.mark(), Instant::now(), Timestamp::now());
+        self.daemon.reload(text)?;
+        // A new link says what was so before, too.
+        let is_new = |message: &Message| {
+            let read_at = message.json().ok()?["read_at"].as_str()?.parse::<Timestamp>().ok()?;
+            Some(read_at.as_millisecond() >= asked.as_millisecond())
+        };
+        let said = self.subscriber.wait_for_after(mark, "what became of it", RELOAD_WITHIN, |message| {
+            message.topic == "belvedere/config" && is_new(message) == Some(true)
+        });
+        let said = said.with_context(|| format!("{kind:?}:\n{text}"))?.json()?;
+        let expected = match kind {
+            Kind::Right => "ok",
+            Kind::Wrong => "invalid",
+        };
+        ensure!(said["state"] == expected, "{said}, of:\n{text}");
+        self.verdict.reloads.push((kind, clock.elapsed()));
+        Ok(())
+    }
+
+    /// Notes what the process holds, once it watches the steady cameras alone.
+    fn look(&mut self, reloads: usize) -> Result<()> {
+        self.stats()?;
+        self.stats()?;
+        self.verdict.looks.push((reloads, VitalSigns::of(&self.daemon.process)?, self.threads()?));
+        Ok(())
+    }
+
+    /// The next statistics.
+    fn stats(&self) -> Result<Value> {
+        let mark = self.subscriber.mark();
+        self.subscriber
+            .wait_for_after(mark, "statistics", RELOAD_WITHIN, |m| m.topic == "belvedere/stats")?
+            .json()
+    }
+
+    /// Threads that are not the runtime's, which come and go with what it has to do.
+    fn threads(&self) -> Result<usize> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.daemon.process.id()))?;
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        Ok(names.filter(|name| !name.starts_with("tokio-")).count())
+    }
+
+    fn end(mut self, begun: &Value, ended: &Value, elapsed: Duration) -> Result<Verdict> {
+        self.daemon.terminate()?;
+        let status = self.daemon.process.wait_exit(Duration::from_secs(10))?;
+        ensure!(status.success(), "the daemon ended with {status}");
+        let messages = self.subscriber.messages();
+        for name in STEADY {
+            let count = |of: &Value, path: &str| {
+                let pointer = format!("/cameras/{name}/{path}");
+                of.pointer(&pointer).and_then(Value::as_u64).with_context(|| format!("{pointer} in {of}"))
+            };
+            let since = |path: &str| Ok::<u64, anyhow::Error>(count(ended, path)? - count(begun, path)?);
+            let statuses =
+                messages.iter().filter(|message| message.topic == format!("belvedere/{name}/status"));
+            // The end of the daemon says one too, and each new link says all that is so.
+            let changes =
+                statuses.clone().zip(statuses.skip(1)).filter(|(one, next)| one.payload != next.payload);
+            self.verdict.steady.push(SteadyCamera {
+                name,
+                decoded: since("decoded")?,
+                admitted: since("decoded")? - since("dropped/gated")?,
+                analysed: since("analysed")?,
+                superseded: since("dropped/superseded")?,
+                failures: since("stream_errors")? + since("reconnects")?,
+                status_changes: changes.count(),
+            });
+        }
+        self.verdict.abandoned_pipelines =
+            ended["abandoned_pipelines"].as_u64().context("abandoned_pipelines")?;
+        self.verdict.elapsed = elapsed;
+        Ok(self.verdict)
+    }
+}
