@@ -37,7 +37,7 @@ pub enum AnalysisError {
     #[error("{error}{}", .advice.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Unavailable {
         /// What the engine says.
-        error: ModelError,
+        error: Box<ModelError>,
         /// Lines for people.
         advice: Vec<String>,
     },
@@ -167,7 +167,10 @@ impl Analyst {
         let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
         let florence =
             Florence::load(&checkpoint, &options).map_err(|error| match error.is_unavailable() {
-                true => AnalysisError::Unavailable { error, advice: doctor::advice(settings.device) },
+                true => AnalysisError::Unavailable {
+                    error: Box::new(error),
+                    advice: doctor::advice(settings.device),
+                },
                 false => error.into(),
             })?;
         let max_prompt_tokens = checkpoint.config().text.max_positions.saturating_sub(image_tokens);
