@@ -10,6 +10,7 @@ use std::path::Path;
 use belvedere_models::Checkpoint;
 use belvedere_models::checkpoint::{FlorenceConfig, Weights};
 use belvedere_models::engine::tensorrt::{EngineGraphs, EngineRequest, GpuIdentity, TensorRtBuilder};
+use belvedere_models::graph::Element;
 use belvedere_models::synthetic::SyntheticModel;
 use belvedere_tensorrt::Library;
 
@@ -70,7 +71,7 @@ fn table(
     capabilities: &[u32],
     is_separate: bool,
 ) -> Result<(), Failure> {
-    let graphs = EngineGraphs::new(config, weights, size_px, ROWS)?;
+    let graphs = EngineGraphs::new(config, weights, size_px, ROWS, Element::F16)?;
     for request in graphs.requests() {
         for &capability in capabilities {
             let together = if is_separate { 1 } else { request.profiles.len() };

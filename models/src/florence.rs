@@ -4,7 +4,7 @@ use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of};
 use crate::engine::ort::{OrtEngine, OrtOptions};
-use crate::engine::tensorrt::OnBuild;
+use crate::engine::tensorrt::{GpuMachine, OnBuild};
 use crate::engine::{BatchLimits, CancelToken, Engine, How, ImageFeatures, KeptPrompt, Pixels, Source};
 use crate::submissions::{Answered, Submission, Submissions};
 
@@ -89,11 +89,10 @@ impl Florence {
     /// # Errors
     /// No engine for the device, a size the model cannot take, weights that cannot be read.
     pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, ModelError> {
-        if options.device == Device::TensorRt {
-            let reason = "this build has no TensorRT engine".to_owned();
-            return Err(ModelError::Request { what: "device", reason });
-        }
         let config = checkpoint.config();
+        if let Some(engine) = Self::on_gpu(checkpoint, options)? {
+            return Ok(Self::with_engine(engine, DecoderConfig::new(config)));
+        }
         let engine = OrtEngine::load(
             config,
             checkpoint,
@@ -109,6 +108,27 @@ impl Florence {
             },
         )?;
         Ok(Self::with_engine(Box::new(engine), DecoderConfig::new(config)))
+    }
+
+    /// The engine on a GPU, where one is asked for or there is one. `auto` is content with the CPU, whatever the GPU says.
+    fn on_gpu(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Option<Box<dyn Engine>>, ModelError> {
+        let loaded = || GpuMachine::find()?.load(checkpoint, options);
+        match options.device {
+            Device::Cpu => Ok(None),
+            Device::TensorRt => loaded().map(Some),
+            Device::Auto => match loaded() {
+                Err(ModelError::Cancelled) => Err(ModelError::Cancelled),
+                Err(error) if error.is_unavailable() => {
+                    tracing::debug!(%error, "no GPU for the model");
+                    Ok(None)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the GPU that is there cannot be used; the CPU is");
+                    Ok(None)
+                }
+                Ok(engine) => Ok(Some(engine)),
+            },
+        }
     }
 
     /// Puts the decode loop on an engine; what `load` does once it has one.

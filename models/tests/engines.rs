@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use belvedere_models::engine::tensorrt::{
     BuildProgress, EngineFiles, EngineGraphs, GpuIdentity, GraphName, OnBuild, TensorRtBuilder,
 };
+use belvedere_models::graph::Element;
 use belvedere_models::{CancelToken, Checkpoint, ModelError};
 use belvedere_tensorrt::Library;
 
@@ -22,7 +23,7 @@ fn tiny() -> Checkpoint {
 
 fn graphs(checkpoint: &Checkpoint) -> EngineGraphs<'_> {
     let spec = checkpoint.preprocess_spec();
-    EngineGraphs::new(checkpoint.config(), checkpoint, (spec.width, spec.height), ROWS).unwrap()
+    EngineGraphs::new(checkpoint.config(), checkpoint, (spec.width, spec.height), ROWS, Element::F16).unwrap()
 }
 
 fn builder(capability: u32) -> TensorRtBuilder {

@@ -133,7 +133,7 @@ fn tiny() -> Checkpoint {
 
 fn graphs(checkpoint: &Checkpoint) -> EngineGraphs<'_> {
     let spec = checkpoint.preprocess_spec();
-    EngineGraphs::new(checkpoint.config(), checkpoint, (spec.width, spec.height), 4).unwrap()
+    EngineGraphs::new(checkpoint.config(), checkpoint, (spec.width, spec.height), 4, Element::F16).unwrap()
 }
 
 /// Without a GPU it is shown at least that what the engines are compared with is there, and makes sense.

@@ -297,6 +297,8 @@ void* config_create(void* builder, ConfigOptions const* options) noexcept {
             // void in TensorRT 10, bool since.
             static_cast<void>(config->setMaxAuxStreams(options->auxiliary_streams));
         }
+        // Where a graph says 32 bits, 32 bits are meant.
+        config->clearFlag(BuilderFlag::kTF32);
         config->setProfilingVerbosity(
             options->is_detailed != 0 ? ProfilingVerbosity::kDETAILED : ProfilingVerbosity::kLAYER_NAMES_ONLY);
 #if BELVEDERE_RTX

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use belvedere_kernels::{ImageView, Plane, PreprocessPlan, PreprocessSpec};
 use belvedere_kernels_host::HostDevice;
+use belvedere_models::CancelToken;
 use belvedere_models::checkpoint::{FlorenceConfig, Weights};
 use belvedere_models::decode::DecoderConfig;
 use belvedere_models::engine::Pixels;
@@ -66,6 +67,7 @@ impl Model {
             openvino: Some(false),
             library: None,
             scratch: None,
+            cancel: CancelToken::default(),
         };
         let engine = OrtEngine::load(&self.config, self.weights.as_ref(), &options).unwrap();
         Florence::with_engine(Box::new(engine), DecoderConfig::new(&self.config))

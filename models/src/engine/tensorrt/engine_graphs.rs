@@ -5,7 +5,7 @@ use crate::ModelError;
 use crate::checkpoint::{FlorenceConfig, Weights};
 use crate::graph::{DecoderShape, Element, Graph, GraphOptions, Graphs, Query, VisionShape};
 
-/// Every graph of [`GraphName`] in f16, with all profiles that the engine may choose.
+/// Every graph of [`GraphName`], with all profiles that the engine may choose.
 pub struct EngineGraphs<'w> {
     weights: &'w dyn Weights,
     profiles: Profiles,
@@ -13,7 +13,7 @@ pub struct EngineGraphs<'w> {
 }
 
 impl<'w> EngineGraphs<'w> {
-    /// For pictures of `size_px` (width, height) and up to `rows` sequences at once.
+    /// For pictures of `size_px` (width, height) and up to `rows` sequences at once, computing in `element`.
     ///
     /// # Errors
     /// A size that the model cannot take.
@@ -22,9 +22,10 @@ impl<'w> EngineGraphs<'w> {
         weights: &'w dyn Weights,
         size_px: (u32, u32),
         rows: usize,
+        element: Element,
     ) -> Result<EngineGraphs<'w>, ModelError> {
         let mut options = GraphOptions::new(config, weights, size_px.0, size_px.1);
-        options.element = Element::F16;
+        options.element = element;
         let graphs = Graphs::new(config, options)?;
         let profiles = Profiles::new(graphs.image_tokens(), config.text.max_positions, rows);
         let graph = |name: GraphName| -> Result<_, ModelError> {

@@ -15,6 +15,7 @@ mod engine_files;
 mod engine_graphs;
 mod fitting;
 mod joining;
+mod load;
 mod memory_plan;
 mod model_shape;
 mod networks;
@@ -43,6 +44,7 @@ pub use engine_files::{
     OnPhase, TensorRtBuilder, UsePlan,
 };
 pub use engine_graphs::EngineGraphs;
+pub(crate) use load::GpuMachine;
 pub use memory_plan::{HEADROOM_BYTES, MemoryPlan, Purpose, ScratchBytes};
 pub use model_shape::ModelShape;
 pub use networks::{GraphName, Network, Networks};
