@@ -278,3 +278,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic elsewhere ends the process; what is behind these locks is whole between two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use belvedere_models::Task;
+
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_camera_outlives_a_change_of_its_configuration_and_old_handles_reach_it() {
+        let live = Live::new().unwrap().0;
+        let phrases = ["a dog".to_owned(), "a cat".to_owned()];
+        let old = live.add_camera(&fixture::camera("porch", &phrases[..1]), true);
+        old.set_state("online", None);
+        let revision = live.revision();
+        live.change_camera(&fixture::camera("porch", &phrases));
+        assert!(live.revision() > revision);
+        let new = live.camera("porch").unwrap();
+        let slugs: Vec<&str> = new.alerts().iter().map(|alert| alert.slug()).collect();
+        assert_eq!((new.state(), slugs), ("online", vec!["a_dog", "a_cat"]));
+        old.analysed(7, Duration::ZERO, [(Task::Caption, None, "a street")].into_iter());
+        assert_eq!((new.now().frame_id, new.now().caption.as_deref()), (Some(7), Some("a street")));
+    }
+
+    #[test]
+    fn cameras_stand_in_the_order_of_the_configuration_that_was_taken_up() {
+        let live = Live::new().unwrap().0;
+        let cameras = ["attic", "porch", "yard"].map(|name| fixture::camera(name, &[]));
+        for place in [1, 2, 0] {
+            live.add_camera(&cameras[place], true);
+        }
+        live.arrange_cameras(&cameras);
+        let names: Vec<String> = live.cameras().iter().map(|camera| camera.name().to_owned()).collect();
+        assert_eq!(names, ["attic", "porch", "yard"]);
+    }
+}

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub use configurations::{Configurations, Kind};
-pub use verdict::{SteadyCamera, Verdict};
+pub use verdict::{Look, SteadyCamera, Verdict};
 
 use crate::{Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns};
 
@@ -103,7 +103,8 @@ impl Stress {
     fn look(&mut self, reloads: usize) -> Result<()> {
         self.stats()?;
         self.stats()?;
-        self.verdict.looks.push((reloads, VitalSigns::of(&self.daemon.process)?, self.threads()?));
+        let signs = VitalSigns::of(&self.daemon.process)?;
+        self.verdict.looks.push(Look { reloads, signs, own_threads: self.own_threads()? });
         Ok(())
     }
 
@@ -115,11 +116,10 @@ impl Stress {
             .json()
     }
 
-    /// Threads that are not the runtime's, which come and go with what it has to do.
-    fn threads(&self) -> Result<usize> {
+    fn own_threads(&self) -> Result<u64> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.daemon.process.id()))?;
         let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
-        Ok(names.filter(|name| !name.starts_with("tokio-")).count())
+        Ok(names.filter(|name| !name.starts_with("tokio-")).count() as u64)
     }
 
     fn end(mut self, begun: &Value, ended: &Value, elapsed: Duration) -> Result<Verdict> {

@@ -29,13 +29,24 @@ pub struct SteadyCamera {
     pub status_changes: usize,
 }
 
+/// What the process held with the steady cameras alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// After so many configurations.
+    pub reloads: usize,
+    /// All of it.
+    pub signs: VitalSigns,
+    /// Threads that are not the runtime's, which come and go with what it has to do.
+    pub own_threads: u64,
+}
+
 /// What came of it all.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// Every configuration, with the time until it was said what became of it.
     pub reloads: Vec<(Kind, Duration)>,
-    /// After so many of them, with the steady cameras alone: what the process held, and its threads beside the runtime's.
-    pub looks: Vec<(usize, VitalSigns, usize)>,
+    /// What the process held, again and again.
+    pub looks: Vec<Look>,
     /// The cameras that were in all of them.
     pub steady: Vec<SteadyCamera>,
     /// Pipelines that hung and were left behind.
@@ -73,20 +84,16 @@ impl Verdict {
             faults.push(format!("{} pipelines were left behind", self.abandoned_pipelines));
         }
         if let Some((first, last)) = self.ends() {
-            let grown = last.iter().map(|(_, signs, _)| signs.resident_mib()).fold(f64::INFINITY, f64::min);
-            let before = first.iter().map(|(_, signs, _)| signs.resident_mib()).fold(0.0, f64::max);
-            if self.looks.len() >= LOOKS_FOR_MEMORY && grown > before * (1.0 + MEMORY_GROWTH) {
-                faults.push(format!("memory grew from {before:.1} to {grown:.1} MiB"));
+            let least = last.iter().map(|look| look.signs.resident_mib()).fold(f64::INFINITY, f64::min);
+            let most = first.iter().map(|look| look.signs.resident_mib()).fold(0.0, f64::max);
+            if self.looks.len() >= LOOKS_FOR_MEMORY && least > most * (1.0 + MEMORY_GROWTH) {
+                faults.push(format!("memory grew from {most:.1} to {least:.1} MiB"));
             }
-            let least = |looks: &[(usize, VitalSigns, usize)],
-                         number: fn(&(usize, VitalSigns, usize)) -> u64| {
-                looks.iter().map(number).min().unwrap_or_default()
-            };
-            for (what, number) in [
-                ("threads", (|look| look.2 as u64) as fn(&(usize, VitalSigns, usize)) -> u64),
-                ("descriptors", |look| look.1.descriptors),
-            ] {
-                let (before, after) = (least(first, number), least(last, number));
+            let numbers: [(&str, fn(&Look) -> u64); 2] =
+                [("threads", |look| look.own_threads), ("descriptors", |look| look.signs.descriptors)];
+            for (what, number) in numbers {
+                let least = |looks: &[Look]| looks.iter().map(number).min().unwrap_or_default();
+                let (before, after) = (least(first), least(last));
                 if after > before {
                     faults.push(format!("{what} grew from {before} to {after}"));
                 }
@@ -96,7 +103,7 @@ impl Verdict {
     }
 
     /// The first third of the looks and the last; `None` where there are too few of them.
-    fn ends(&self) -> Option<(&[(usize, VitalSigns, usize)], &[(usize, VitalSigns, usize)])> {
+    fn ends(&self) -> Option<(&[Look], &[Look])> {
         let third = self.looks.len() / 3;
         (third > 0).then(|| (&self.looks[..third], &self.looks[self.looks.len() - third..]))
     }
@@ -105,11 +112,11 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "reloads  resident MiB  threads  of which not the runtime's  descriptors")?;
-        for (reloads, signs, threads) in &self.looks {
+        for Look { reloads, signs, own_threads } in &self.looks {
             let VitalSigns { threads: all, descriptors, .. } = signs;
             writeln!(
                 f,
-                "{reloads:7}  {:12.1}  {all:7}  {threads:26}  {descriptors:11}",
+                "{reloads:7}  {:12.1}  {all:7}  {own_threads:26}  {descriptors:11}",
                 signs.resident_mib()
             )?;
         }
