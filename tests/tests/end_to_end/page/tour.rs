@@ -75,13 +75,15 @@ fn objects_are_boxed_where_they_are(stage: &Stage) -> Result<()> {
            const tags = [...document.querySelectorAll('.overlay .tag.alarm')];
            if (!tags.some((tag) => tag.textContent.startsWith('red car'))) return false;
            const canvas = document.querySelector('canvas');
+           const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+           copy.drawImage(canvas, 0, 0);
            const [, , width] = document.querySelector('.overlay svg').getAttribute('viewBox').split(' ').map(Number);
            const scale = canvas.width / width;
            return [...document.querySelectorAll('.overlay .line.alarm')].some((line) => {
              const points = line.getAttribute('points').split(' ').map((point) => point.split(',').map((part) => part * scale));
              const [[x1, y1], , [x2, y2]] = points;
              if (x2 - x1 < 12 || y2 - y1 < 12) return false;
-             const { data } = canvas.getContext('2d').getImageData(x1, y1, x2 - x1, y2 - y1);
+             const { data } = copy.getImageData(x1, y1, x2 - x1, y2 - y1);
              let red = 0;
              for (let at = 0; at < data.length; at += 4) red += data[at] > 150 && data[at + 1] < 90 && data[at + 2] < 90;
              return red > data.length / 4 * 0.2;
