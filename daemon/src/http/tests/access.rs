@@ -106,7 +106,7 @@ async fn requests_that_are_no_requests_are_refused_and_harm_nobody() {
         assert_eq!(reply.status, status, "{path} {reply:?}");
         reply.json("error");
     }
-    for garbage in ["\r\n\r\n", "GET\r\n\r\n", "\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+    for garbage in ["GET\r\n\r\n", "\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
         let reply = site.ask(garbage).await;
         assert_eq!(reply.status, 400, "{garbage:?}");
     }
