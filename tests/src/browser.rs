@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::EventLog;
 
 /// How long a command of the browser's may take, on a loaded machine.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_secs(120);
 
 /// A real Chromium without a window, driven through its DevTools protocol over a pipe: no port, no driver, no other
 /// program's version to match.
@@ -111,18 +111,23 @@ impl Browser {
 
     /// Waits until `expression` is true in the page, looked at whenever the page has had time to change.
     pub fn wait_until(&self, what: &str, expression: &str, within: Duration) -> Result<()> {
-        let limit = within.as_millis();
-        let wait = format!(
-            "new Promise(resolve => {{ const until = performance.now() + {limit};
-               const look = () => {{ let is = false; try {{ is = {expression}; }} catch {{}}
-                 if (is || performance.now() > until) resolve(!!is); else setTimeout(look, 30); }};
-               look(); }})"
-        );
-        // A page that is left takes its promises with it.
-        match self.evaluate(&wait) {
-            Ok(Value::Bool(true)) => Ok(()),
-            Ok(_) => bail!("waited {within:?} in vain for {what}; the page says: {}", self.text()?),
-            Err(error) => Err(error.context(format!("waiting for {what}"))),
+        let deadline = Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = format!(
+                "new Promise(resolve => {{ const until = performance.now() + {};
+                   const look = () => {{ let is = false; try {{ is = {expression}; }} catch {{}}
+                     if (is || performance.now() > until) resolve(!!is); else setTimeout(look, 30); }};
+                   look(); }})",
+                left.as_millis()
+            );
+            match self.evaluate(&wait) {
+                Ok(Value::Bool(true)) => return Ok(()),
+                // A page that is left takes its promises with it; the next one is asked anew.
+                Err(error) if left.is_zero() => return Err(error.context(format!("waiting for {what}"))),
+                Err(_) if !left.is_zero() => {}
+                _ => bail!("waited {within:?} in vain for {what}; the page says: {}", self.text()?),
+            }
         }
     }
 

@@ -22,7 +22,8 @@ fn prometheus_takes_the_metrics_without_a_word_and_they_count_what_happens() -> 
     let config = scene.config(&[("porch", "test://ball"), ("dead", "file:///nowhere/film.mp4")]);
     let mut daemon = Daemon::start(&format!("[http]\nlisten = \"127.0.0.1:0\"\n\n{config}"))?;
     let page = daemon.page()?;
-    scene.results(0, "porch", 5)?;
+    // The sixth is published when the fifth has been counted.
+    scene.results(0, "porch", 6)?;
     let (status, metrics) = http_get(&format!("{page}metrics"))?;
     assert_eq!(status, 200);
     promtool(&metrics)?;

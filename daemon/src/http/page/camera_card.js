@@ -25,6 +25,8 @@ const TASKS = {
 };
 /** The picture is told to those who hear it no more often. */
 const TELL_MS = 5000;
+/** One number of the plots. */
+const STEP_MS = 2000;
 
 export class CameraCard {
   element;
@@ -33,7 +35,7 @@ export class CameraCard {
   #now = null;
   #size = null;
   #toldAt = 0;
-  #sampledAt = 0;
+  #sampledAt = performance.now();
   #canvas = h("canvas", { width: 16, height: 9 });
   #overlay = new Overlay();
   #veil = h("div", { class: "veil" });
@@ -100,18 +102,21 @@ export class CameraCard {
     this.element.classList.toggle("dim", now.state !== "online");
     setText(this.#caption, now.caption ?? "");
     this.#caption.hidden = !now.caption;
-    // A step of the plots is two seconds; the state comes at least each second.
-    if (performance.now() - this.#sampledAt >= 2000) {
-      if (this.#sampledAt) {
-        this.#rate.push(now.fps);
-        this.#age.push(now.fps > 0 ? now.age_ms : null);
-      }
-      this.#sampledAt = performance.now();
-    }
+    this.#sample(now);
     this.#rate.draw(now.state === "online" ? now.fps : null);
     this.#age.draw(now.state === "online" ? now.age_ms : null);
     this.#send.disabled = now.state !== "online";
     this.#cover(now, phase);
+  }
+
+  /** A step of the plots is two seconds; the state comes at least each second. */
+  #sample(now) {
+    const due = performance.now() - this.#sampledAt;
+    if (due < STEP_MS) return;
+    // What a sleeping computer missed is left out.
+    this.#sampledAt = due < 2 * STEP_MS ? this.#sampledAt + STEP_MS : performance.now();
+    this.#rate.push(now.fps);
+    this.#age.push(now.fps > 0 ? now.age_ms : null);
   }
 
   /** A new picture with what was found in it. */

@@ -20,6 +20,7 @@ fn whoever_has_the_token_logs_in_once_and_scripts_never_see_the_login() -> Resul
     let mut stage = Stage::open(&config(&token_file, &camera("porch", "test://ball")))?;
     stage.wait("the form", "document.activeElement.id === 'token'")?;
     stage.assert_accessible("the form")?;
+    stage.screenshot("login")?;
     stage.browser.type_text("not the token, though as long")?;
     stage.browser.press("Enter")?;
     stage.wait("the refusal", "document.querySelector('.wrong').textContent.includes('not the token')")?;
