@@ -15,6 +15,7 @@ pub mod film;
 pub mod film_camera;
 pub mod folders;
 pub mod home_assistant;
+pub mod hub;
 pub mod logging;
 pub mod messages;
 pub mod mqtt;

@@ -8,6 +8,7 @@ mod error;
 mod infer;
 mod model;
 mod probe;
+mod pull;
 mod run;
 mod table;
 
