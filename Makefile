@@ -28,7 +28,7 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+.PHONY: help demo test build lint deb deb-test fuzz quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -49,6 +49,16 @@ build: packages rust onnxruntime ## the binary, in target/release
 lint: packages rust ## cargo fmt --check, and clippy without a warning
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+deb: build ## the Debian package of this machine's architecture, in target/deb
+	cargo build $(CARGO_FLAGS) -p belvedere --example reference
+	scripts/deb.sh "$(CARGO_TARGET_DIR)/deb"
+
+deb-test: deb ## install, upgrade, remove and purge the package in a clean Debian, under systemd where it boots (root, minutes)
+	scripts/deb-test.sh "$$(ls -t "$(CARGO_TARGET_DIR)"/deb/*.deb | head -1)"
+
+fuzz: build ## FUZZ_SECONDS (60) of libFuzzer for each reader of what comes from outside
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 quality: build python ## how good the bundled model is: 500 pictures and a minute of film, in a table
 	$(call draw-pictures,500)
