@@ -20,6 +20,7 @@ export BELVEDERE_PYTHON
 PEERS_PYTHON ?= $(CURDIR)/.venv-peers/bin/python
 
 CARGO_FLAGS := --release --locked
+CARGO_DENY := 0.20.2
 BELVEDERE := $(CARGO_TARGET_DIR)/release/belvedere
 export BELVEDERE_BIN ?= $(BELVEDERE)
 # $(call measure-quality,PICTURES,SECONDS OF FILM): a table. What transformers says is compared where it is known.
@@ -28,7 +29,7 @@ measure-quality = $(CARGO_TARGET_DIR)/release/belvedere-quality --pictures "$(QU
 	$(addprefix --reference-tokens ,$(wildcard models/tiny/reference_tokens.json))
 draw-pictures = $(BELVEDERE_PYTHON) models/tiny/held_out.py "$(QUALITY)/$(1)" --scenes $(1)
 
-.PHONY: help demo test build lint deb deb-test fuzz quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
+.PHONY: help demo test build lint deny deb deb-test fuzz quality evidence bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python peers-python
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,9 +47,14 @@ build: packages rust onnxruntime ## the binary, in target/release
 	cargo build $(CARGO_FLAGS) --workspace
 	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
 
-lint: packages rust ## cargo fmt --check, and clippy without a warning
+lint: packages rust ## cargo fmt --check, clippy without a warning, and only licences that may be taken
+	python3 scripts/licences.py --check
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+deny: rust ## cargo deny: licences, sources and known vulnerabilities (compiles the tool at first; needs its database)
+	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --version $(CARGO_DENY) --locked --no-default-features
+	cargo deny check
 
 deb: build ## the Debian package of this machine's architecture, in target/deb
 	cargo build $(CARGO_FLAGS) -p belvedere --example reference

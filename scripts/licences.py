@@ -1,7 +1,8 @@
 """The copyright file of the package: Belvedere's licence and those of the crates that are compiled into it.
 
 licences.py [--texts FILE]    the copyright file on standard output; the crates' own licence texts into FILE
-licences.py --check           only says whether each crate has a licence that may be taken; 1 where one has not
+licences.py --check           only says whether each crate has a licence that may be taken and comes from the one
+                              registry; 1 where one does not
 
 Needs cargo and nothing else. What may be taken is the list in deny.toml.
 """
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 def crates():
@@ -28,6 +30,11 @@ def crates():
     ).stdout)
     found = [package for package in metadata["packages"] if (package["name"], "v" + package["version"]) in linked]
     return sorted(found, key=lambda package: (package["name"], package["version"]))
+
+
+def locked_sources():
+    """Where any of the locked crates comes from, tests' and other systems' too; those of the workspace have no source."""
+    return sorted(set(re.findall(r'^source = "(.*)"$', (ROOT / "Cargo.lock").read_text(), re.M)))
 
 
 def is_allowed(expression, allowed):
@@ -83,8 +90,11 @@ def main():
             refused.append(f"{package['name']} {package['version']}: {package['expression']}")
     if refused:
         sys.exit("licences that deny.toml does not allow:\n" + "\n".join(refused))
+    strangers = [source for source in locked_sources() if source != REGISTRY]
+    if strangers:
+        sys.exit("sources that are not the registry:\n" + "\n".join(strangers))
     if options.check:
-        print(f"{len(others)} crates, all with licences that deny.toml allows")
+        print(f"{len(others)} crates, all from the registry, all with licences that deny.toml allows")
         return
 
     print("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/")

@@ -15,6 +15,7 @@ mod outbox;
 mod questions;
 mod recovery;
 mod scene;
+mod schemas;
 mod secrets;
 mod shutdown;
 mod streams;
