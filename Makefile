@@ -27,6 +27,7 @@ export BELVEDERE_PYTHON
 PEERS_PYTHON ?= $(CURDIR)/.venv-peers/bin/python
 
 CARGO_FLAGS := --release --locked
+CARGO_DENY := 0.20.2
 BELVEDERE := $(CARGO_TARGET_DIR)/release/belvedere
 export BELVEDERE_BIN ?= $(BELVEDERE)
 # $(call measure-quality,PICTURES,SECONDS OF FILM): a table. What transformers says is compared where it is known.
@@ -46,7 +47,7 @@ COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/
 # Debian has Chromium as a package, Ubuntu as a snap only. Looked for when the tests begin.
 WITHOUT_BROWSER = $(shell [[ -n "$$BELVEDERE_CHROMIUM" ]] || command -v chromium chromium-browser google-chrome >/dev/null || echo "-- --skip page::")
 
-.PHONY: help demo test build lint engines ptx ptx-check gpu-test gpu-bench quality evidence reload-stress soak bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python tensorrt-headers tensorrt-rtx
+.PHONY: help demo test build lint deny deb deb-test fuzz engines ptx ptx-check gpu-test gpu-bench quality evidence reload-stress soak bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python tensorrt-headers tensorrt-rtx
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -66,7 +67,8 @@ build: packages rust onnxruntime tensorrt-headers ## the binary, in target/relea
 	cargo build $(CARGO_FLAGS) --workspace
 	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
 
-lint: packages rust tensorrt-headers ## cargo fmt --check, and clippy without a warning
+lint: packages rust tensorrt-headers ## cargo fmt --check, clippy without a warning, and only licences that may be taken
+	python3 scripts/licences.py --check
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
@@ -93,6 +95,20 @@ endif
 
 gpu-bench: rust ## what the kernels take on an NVIDIA GPU
 	cargo bench $(subst --release,,$(CARGO_FLAGS)) -p belvedere-cuda --bench gpu
+
+deny: rust ## cargo deny: licences, sources and known vulnerabilities (compiles the tool at first; needs its database)
+	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --version $(CARGO_DENY) --locked --no-default-features
+	cargo deny check
+
+deb: build ## the Debian package of this machine's architecture, in target/deb
+	cargo build $(CARGO_FLAGS) -p belvedere --example reference
+	scripts/deb.sh "$(CARGO_TARGET_DIR)/deb"
+
+deb-test: deb ## install, upgrade, remove and purge the package in a clean Debian, under systemd where it boots (root, minutes)
+	scripts/deb-test.sh "$$(ls -t "$(CARGO_TARGET_DIR)"/deb/*.deb | head -1)"
+
+fuzz: build ## FUZZ_SECONDS (60) of libFuzzer for each reader of what comes from outside
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 quality: build python ## how good the bundled model is: 500 pictures and a minute of film, in a table
 	$(call draw-pictures,500)

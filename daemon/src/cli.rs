@@ -7,6 +7,7 @@ use belvedere_models::{Device, Precision, Task};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{DEFAULT_PATH, ModelSettings};
+use crate::hub::ModelName;
 
 /// Watches camera streams with Florence-2 and says what it sees over MQTT.
 ///
@@ -31,7 +32,7 @@ pub struct Cli {
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people: in colours on a terminal, plain otherwise.
+    /// For people: in colours on a terminal, plain otherwise; under systemd with the fields that its journal has.
     Text,
     /// For machines: a JSON object a line.
     Json,
@@ -48,7 +49,7 @@ pub enum Command {
     Demo(Demo),
     /// Ask about still images.
     Infer(Box<Infer>),
-    /// Inspect a checkpoint, or write its graphs.
+    /// Fetch a checkpoint, inspect one, or write its graphs.
     #[command(subcommand)]
     Model(ModelCommand),
     /// Open a stream and say what comes, or what is wrong with it.
@@ -193,6 +194,8 @@ pub struct Infer {
 /// `belvedere model`
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
+    /// Fetch a checkpoint from the model hub; what is there already is not fetched again.
+    Pull(Pull),
     /// What a checkpoint is, and what it will need.
     Info {
         /// The checkpoint's folder.
@@ -220,6 +223,36 @@ pub enum ModelCommand {
         #[arg(value_name = "OUT")]
         out: PathBuf,
     },
+}
+
+/// `belvedere model pull`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A token is needed for models that are not for everybody: HF_TOKEN, --token-file, or, for the hub itself, the one
+that `hf auth login` has left. An interrupted fetch is gone on with by the same command.")]
+pub struct Pull {
+    /// The model's name on the hub, such as microsoft/Florence-2-base-ft.
+    #[arg(value_name = "OWNER/NAME", value_parser = parse_model_name)]
+    pub model: ModelName,
+    /// A branch, a tag or a commit.
+    #[arg(long, default_value = "main", value_name = "REVISION")]
+    pub revision: String,
+    /// The hub, or a mirror of it.
+    #[arg(
+        long,
+        env = "HF_ENDPOINT",
+        hide_env_values = true,
+        default_value = "https://huggingface.co",
+        value_name = "URL"
+    )]
+    pub endpoint: String,
+    /// A file with a token.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The folder of models; the checkpoint goes into OWNER/NAME there [default: /var/lib/belvedere/models where the
+    /// service is installed, else ~/.local/state/belvedere/models].
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
 }
 
 /// `belvedere probe`
@@ -398,6 +431,10 @@ pub(crate) fn parse_precision(word: &str) -> Result<Precision, String> {
 
 fn parse_task(name: &str) -> Result<Task, String> {
     name.parse().map_err(|error: belvedere_models::ModelError| error.to_string())
+}
+
+fn parse_model_name(name: &str) -> Result<ModelName, String> {
+    name.parse().map_err(|error: crate::hub::HubError| error.to_string())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

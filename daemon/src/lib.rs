@@ -18,6 +18,7 @@ pub mod film_camera;
 pub mod folders;
 pub mod home_assistant;
 pub mod http;
+pub mod hub;
 pub mod live;
 pub mod logging;
 pub mod messages;

@@ -8,6 +8,7 @@ use crate::analyst::AnalysisError;
 use crate::broker::BrokerError;
 use crate::config::Problems;
 use crate::exit::Exit;
+use crate::hub::HubError;
 use crate::mqtt::MqttError;
 use crate::mqtt::spool::SpoolError;
 use crate::picture::PictureError;
@@ -43,6 +44,17 @@ pub enum CommandError {
     /// A phrase was not calibrated.
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
+    /// A checkpoint was not fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// There is no way to the hub.
+    #[error("{error}\n{advice}")]
+    Offline {
+        /// What went wrong.
+        error: HubError,
+        /// How to do without.
+        advice: String,
+    },
     /// The system refuses something.
     #[error("{doing}: {reason}")]
     System {

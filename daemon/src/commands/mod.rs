@@ -9,6 +9,7 @@ mod error;
 mod infer;
 mod model;
 mod probe;
+mod pull;
 mod run;
 mod selftest;
 mod table;

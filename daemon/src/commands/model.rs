@@ -8,7 +8,7 @@ use belvedere_models::checkpoint::{FlorenceConfig, Weights};
 use belvedere_models::graph::{GraphOptions, Graphs};
 use serde::Serialize;
 
-use super::CommandError;
+use super::{CommandError, pull};
 use crate::analyst;
 use crate::cli::{ModelChoice, ModelCommand, OutputFormat};
 use crate::doctor;
@@ -21,6 +21,7 @@ const PROCESS_BYTES: u64 = 200 << 20;
 
 pub(super) fn model(command: &ModelCommand) -> Result<Exit, CommandError> {
     match command {
+        ModelCommand::Pull(options) => pull::pull(options)?,
         ModelCommand::Info { model, format } => {
             let info = Info::read(model)?;
             match format {

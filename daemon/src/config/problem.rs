@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 /// Where a value came from.
@@ -42,17 +42,17 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        let mut line = format!("{}: ", self.place);
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            line.push_str(&self.key);
+            line.push_str(": ");
         }
-        for (index, line) in self.what.lines().enumerate() {
-            write!(f, "{}{line}", if index == 0 { "" } else { " " })?;
+        line.push_str(&self.what);
+        if let Some(nearest) = &self.nearest {
+            line.push_str(&format!(" (did you mean {nearest:?}?)"));
         }
-        match &self.nearest {
-            Some(nearest) => write!(f, " (did you mean {nearest:?}?)"),
-            None => Ok(()),
-        }
+        // Keys may be quoted and names of variables be anything: none of them ends the line or talks to a terminal.
+        line.chars().try_for_each(|c| f.write_char(if c.is_control() { ' ' } else { c }))
     }
 }
 

@@ -256,6 +256,15 @@ fn variables_win_over_files_and_are_named_when_they_are_wrong() {
 }
 
 #[test]
+fn a_key_with_line_ends_in_it_is_reported_on_one_line() {
+    let folder = Folder::new(&format!("\"a\\nb\\u001b[31m\" = 1\n{GOOD}"));
+    let problems = folder.load_with(&[("BELVEDERE__X\nY", "1")]).unwrap_err();
+    let lines = folder.lines(problems);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains(char::is_control)), "{lines:?}");
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_named_with_its_line() {
     let lines = Folder::new("[mqtt]\nurl = \"mqtt://host\"\ntopic =\n").problems();
     assert_eq!(lines.len(), 1);

@@ -19,6 +19,7 @@ mod questions;
 mod recovery;
 mod reloading;
 mod scene;
+mod schemas;
 mod secrets;
 mod selftest;
 mod shutdown;

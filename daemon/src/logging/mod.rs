@@ -1,8 +1,14 @@
-//! Log lines on standard error.
+//! Log lines: on standard error, or into systemd's journal where that is what standard error is.
+
+mod journal;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use journal::Journal;
 
 use crate::cli::LogFormat;
 
@@ -19,6 +25,12 @@ pub fn start(format: LogFormat, level: &str) -> Result<(), tracing_subscriber::f
     directives.push(',');
     directives.push_str(level);
     let filter = EnvFilter::builder().parse(directives)?;
+    if format == LogFormat::Text
+        && let Some(journal) = Journal::behind_standard_error()
+    {
+        let _ = tracing_subscriber::registry().with(journal).with(filter).try_init();
+        return Ok(());
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
