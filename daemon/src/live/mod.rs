@@ -240,7 +240,6 @@ impl Live {
     ///
     /// # Errors
     /// The question.
-    #[expect(clippy::result_large_err, reason = "the question is what comes back, once in a while")]
     pub fn ask(&self, question: PageQuestion) -> Result<(), PageQuestion> {
         self.questions.try_send(question).map_err(|refused| refused.into_inner())
     }

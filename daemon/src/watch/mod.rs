@@ -217,7 +217,6 @@ impl Watch {
             Arc::clone(&alerting),
             Arc::clone(&outbox),
             Answering::new(Arc::clone(&asking)),
-            Arc::clone(&live),
             cancel.clone(),
         )?;
 

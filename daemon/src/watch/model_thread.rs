@@ -107,10 +107,10 @@ impl ModelThread {
         alerting: Arc<Alerting>,
         outbox: Arc<Outbox>,
         answering: Answering,
-        live: Arc<Live>,
         cancel: CancelToken,
     ) -> io::Result<ModelThread> {
         let (sender, ended) = watch::channel(None);
+        let live = answering.live();
         let mut work = Work { analyst, questions, alerting, outbox, answering, live, cancel };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
             loop {

@@ -242,6 +242,11 @@ impl Answering {
         Answering { asking, share, runtime: Handle::current() }
     }
 
+    /// What is so now, for whoever looks.
+    pub(super) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.asking.live)
+    }
+
     /// Answers what was asked of the frame's camera, as far as there is time for it.
     pub(super) fn answer(&mut self, analyst: &mut Analyst, asked: AskedFrame<'_>, cancel: &CancelToken) {
         let AskedFrame { frame, picture, mut is_encoded } = asked;
