@@ -520,7 +520,7 @@ mod tests {
 
     #[test]
     fn the_keys_of_a_table_are_found_by_its_path_in_a_file() {
-        assert_eq!(names_in("", |_| false), ["mqtt", "model", "camera"]);
+        assert_eq!(names_in("", |_| false), ["mqtt", "model", "http", "camera"]);
         assert_eq!(names_in("camera[12].zone[0]", |_| false), ["name", "polygon"]);
         assert_eq!(names_in("camera[0].tasks[3]", |_| false), ["task", "text"]);
         let camera = names_in("camera[1]", |_| false);

@@ -55,7 +55,7 @@ impl Configurations {
     }
 
     /// The next one: one of three is wrong.
-    pub fn next(&mut self) -> (Kind, String) {
+    pub fn another(&mut self) -> (Kind, String) {
         let is_wrong = self.random.u8(..3) == 0;
         if !is_wrong && self.random.u8(..50) == 0 {
             self.beams = 3 - self.beams;

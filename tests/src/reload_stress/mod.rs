@@ -59,7 +59,7 @@ pub fn run(plan: Plan) -> Result<Verdict> {
     let started = Instant::now();
     for reload in 0..plan.reloads {
         let is_look = reload % LOOK_EVERY == LOOK_EVERY - 1;
-        let (kind, text) = if is_look { (Kind::Right, base.clone()) } else { configurations.next() };
+        let (kind, text) = if is_look { (Kind::Right, base.clone()) } else { configurations.another() };
         stress.reload(kind, &text)?;
         if is_look {
             stress.look(reload + 1)?;

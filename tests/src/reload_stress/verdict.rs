@@ -10,6 +10,9 @@ const LOOKS_FOR_MEMORY: usize = 9;
 /// A stream of the test's server may fall behind its clock by so much on a busy machine.
 const BEHIND: f64 = 0.02;
 
+/// A number of a look.
+type Number = fn(&Look) -> u64;
+
 /// What happened to a camera that was in all configurations, the same in all.
 #[derive(Clone, Debug)]
 pub struct SteadyCamera {
@@ -89,8 +92,9 @@ impl Verdict {
             if self.looks.len() >= LOOKS_FOR_MEMORY && least > most * (1.0 + MEMORY_GROWTH) {
                 faults.push(format!("memory grew from {most:.1} to {least:.1} MiB"));
             }
-            let numbers: [(&str, fn(&Look) -> u64); 2] =
-                [("threads", |look| look.own_threads), ("descriptors", |look| look.signs.descriptors)];
+            let threads: Number = |look| look.own_threads;
+            let numbers: [(&str, Number); 2] =
+                [("threads", threads), ("descriptors", |look| look.signs.descriptors)];
             for (what, number) in numbers {
                 let least = |looks: &[Look]| looks.iter().map(number).min().unwrap_or_default();
                 let (before, after) = (least(first), least(last));

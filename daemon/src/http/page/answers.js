@@ -54,7 +54,7 @@ function phrase({ score, regions }, text) {
   if (!evidence) return [verdict];
   const rows = Object.entries(EVIDENCE)
     .filter(([part]) => typeof evidence[part] === "number")
-    .map(([part, title]) => h("div", {}, h("dt", {}, title), h("dd", {}, evidence[part].toFixed(2))));
+    .map(([part, title]) => h("div", {}, h("dt", {}, title), h("dd", {}, hundredths(evidence[part]))));
   return [verdict, h("dl", { class: "evidence" }, rows)];
 }
 
@@ -62,4 +62,9 @@ function task({ text, regions }) {
   // The text of tasks with regions is written with places in it, which are drawn.
   const words = regions.length ? [...new Set(regions.map(({ label }) => label))].filter(Boolean).join(", ") : text;
   return [h("p", { class: "verdict" }, words || "The model said nothing.")];
+}
+
+/** Without a sign before zero. */
+function hundredths(number) {
+  return number.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }

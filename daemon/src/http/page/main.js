@@ -50,8 +50,9 @@ function summarise(state) {
   const [online, offline, on] = [count("online"), count("offline"), state.cameras.flatMap((camera) => camera.alerts_on)];
   const parts = [];
   if (!live.isConnected) parts.push("not connected");
-  else if (all) parts.push(offline ? `${online} of ${all} cameras online` : all === 1 ? "1 camera online" : `all ${all} cameras online`);
-  if (live.isConnected && all && online + offline === 0) parts[0] = "all cameras are switched off";
+  else if (all && online + offline === 0) parts.push("switched off");
+  else if (all === 1) parts.push(offline ? "camera offline" : "1 camera online");
+  else if (all) parts.push(offline ? `${online} of ${all} cameras online` : `all ${online} cameras online`);
   if (live.isConnected && on.length) parts.push(`${on.length} alert${on.length === 1 ? "" : "s"} now`);
   setText(document.getElementById("summary"), parts.join(" · "));
   document.title = on.length && live.isConnected ? `(${on.length}) Belvedere` : "Belvedere";
