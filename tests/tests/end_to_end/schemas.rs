@@ -73,8 +73,10 @@ fn every_message_fits_the_documented_schema() -> Result<()> {
         }
         let schema = json!({ "$ref": format!("#/definitions/{kind}"), "definitions": definitions });
         let validator = jsonschema::draft7::new(&schema).map_err(|error| anyhow::anyhow!("{error}"))?;
-        let wrong: Vec<String> =
-            validator.iter_errors(&message.json()?).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let wrong: Vec<String> = validator
+            .iter_errors(&message.json()?)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
         assert!(wrong.is_empty(), "{kind}: {wrong:#?}\n{message:?}");
         *counts.entry(kind).or_default() += 1;
     }
@@ -88,12 +90,15 @@ fn every_message_fits_the_documented_schema() -> Result<()> {
 fn the_schema_refuses_what_was_never_promised() -> Result<()> {
     let document = document()?;
     let fits = |kind: &str, message: &Value| -> Result<bool> {
-        let schema = json!({ "$ref": format!("#/definitions/{kind}"), "definitions": document["definitions"] });
+        let schema =
+            json!({ "$ref": format!("#/definitions/{kind}"), "definitions": document["definitions"] });
         Ok(jsonschema::draft7::new(&schema).map_err(|error| anyhow::anyhow!("{error}"))?.is_valid(message))
     };
     let question = json!({ "id": "1", "task": "caption" });
     assert!(fits("question", &question)?);
-    for (key, value) in [("id", json!("")), ("task", json!("captoin")), ("more", json!(1)), ("box", json!([1, 2, 3]))] {
+    for (key, value) in
+        [("id", json!("")), ("task", json!("captoin")), ("more", json!(1)), ("box", json!([1, 2, 3]))]
+    {
         let mut wrong = question.clone();
         wrong[key] = value;
         assert!(!fits("question", &wrong)?, "{wrong}");
