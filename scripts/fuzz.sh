@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
   "$binary" "$CARGO_TARGET_DIR/corpus/$target" "corpus/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -max_len=65536 -artifact_prefix="artifacts/$target/" -print_final_stats=1
   merged=$(mktemp -d)
-  "$binary" -merge=1 -max_len=4096 "$merged" "corpus/$target" "$CARGO_TARGET_DIR/corpus/$target" 2>/dev/null
+  "$binary" -set_cover_merge=1 -use_counters=0 -max_len=4096 "$merged" "corpus/$target" "$CARGO_TARGET_DIR/corpus/$target" 2>/dev/null
   rm -rf "corpus/$target"
   mv "$merged" "corpus/$target"
 done

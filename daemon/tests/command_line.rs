@@ -1,5 +1,7 @@
 //! The binary from outside: exit codes and what is said where.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! The link to the broker, against brokers that behave and brokers that do not.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod scripted_broker;
 
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,7 @@
 //! What the broker passes on reaches the inbox that wants it, whatever else comes.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod scripted_broker;
 
 use std::sync::Arc;

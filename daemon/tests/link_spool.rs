@@ -1,5 +1,7 @@
 //! What is in the spool reaches the broker, in order, whatever the broker does.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod scripted_broker;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! The systemd unit, as systemd itself judges it. `systemd-analyze` needs no running systemd.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

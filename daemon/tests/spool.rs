@@ -1,5 +1,7 @@
 //! The spool keeps what it accepted, in order and within its bounds, through restarts and damage.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

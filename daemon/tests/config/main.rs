@@ -1,5 +1,7 @@
 //! Configurations from the outside: files in a folder, variables, and what is said about them.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod http;
 mod mistakes;
 mod reference;

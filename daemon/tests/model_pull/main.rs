@@ -1,5 +1,7 @@
 //! `model pull` against a hub on loopback that does all that a hub may do.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod hub_server;
 
 use std::fs;
