@@ -53,11 +53,13 @@ impl Watch {
         };
         let (wanted, needs_restart) = within_reach(&self.settings, wanted);
         let difference = Difference::between(&self.settings, &wanted);
-        match self.prepare(&wanted, &difference, cancel).await {
+        match self.prepare(&wanted, &difference, cancel.clone()).await {
             Ok(prepared) => {
                 self.change(wanted, &difference, prepared).await;
                 self.config.taken_up(&difference, &needs_restart);
             }
+            // The daemon is about to end: that is no fault of the configuration.
+            Err(error) if cancel.is_cancelled() => tracing::debug!(%error, "not taken up"),
             Err(error) => self.config.invalid(vec![reported(&error, &wanted)]),
         }
     }
