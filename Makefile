@@ -83,7 +83,7 @@ ptx-check: packages ## the PTX in kernels/cu/ptx is current, and every kernel co
 
 gpu-test: rust onnxruntime tensorrt-headers ## what needs an NVIDIA GPU: every kernel and engine against its reference, and under compute-sanitizer
 	cargo test $(CARGO_FLAGS) -p belvedere-cuda --test gpu -- --ignored --nocapture
-	cargo test $(CARGO_FLAGS) -p belvedere-models --test engines_on_gpu -- --ignored --nocapture
+	cargo test $(CARGO_FLAGS) -p belvedere-models --test engines_on_gpu --test florence_on_gpu -- --ignored --nocapture
 ifneq ($(COMPUTE_SANITIZER),)
 	for tool in memcheck racecheck initcheck synccheck; do \
 	  BELVEDERE_GPU_SEEDS=20 $(COMPUTE_SANITIZER) --tool $$tool --target-processes all --error-exitcode 1 \
@@ -93,8 +93,10 @@ else
 	@echo "no compute-sanitizer here: the kernels were not run under it"
 endif
 
-gpu-bench: rust ## what the kernels take on an NVIDIA GPU
+gpu-bench: rust tensorrt-headers ## what kernels and model take on an NVIDIA GPU, beside PyTorch float16 (PEERS_PYTHON has torch and transformers)
 	cargo bench $(subst --release,,$(CARGO_FLAGS)) -p belvedere-cuda --bench gpu
+	cargo build $(CARGO_FLAGS) -p belvedere-gpu
+	$(PEERS_PYTHON) scripts/bench_gpu_peers.py --belvedere $(CARGO_TARGET_DIR)/release/belvedere-gpu
 
 deny: rust ## cargo deny: licences, sources and known vulnerabilities (compiles the tool at first; needs its database)
 	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --version $(CARGO_DENY) --locked --no-default-features

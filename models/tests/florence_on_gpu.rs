@@ -1,0 +1,107 @@
+//! The bundled model on a GPU, beside the CPU: whole answers. `make gpu-test` runs it; no other machine can.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use belvedere_kernels::{ImageView, PixelValues, Plane, PreprocessPlan};
+use belvedere_models::engine::Pixels;
+use belvedere_models::{
+    CancelToken, Checkpoint, Device, Florence, GenerationOptions, LoadOptions, Precision, Prompt,
+    PromptStyle, Task, TaskInput, Tokenizer,
+};
+
+/// Tokens of every answer: all pictures, three questions, greedy and with three beams.
+type Answers = Vec<Vec<u32>>;
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap()
+}
+
+fn pixels(checkpoint: &Checkpoint) -> Vec<PixelValues> {
+    let mut plan = PreprocessPlan::new(checkpoint.preprocess_spec().clone()).unwrap();
+    ["banner", "street", "tower"]
+        .map(|name| {
+            let path = format!("{}/testdata/pictures/{name}.png", env!("CARGO_MANIFEST_DIR"));
+            let file = std::fs::File::open(path).unwrap();
+            let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+            let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut bytes).unwrap();
+            assert_eq!(info.color_type, png::ColorType::Rgb);
+            let plane = Plane { bytes: &bytes, stride: info.line_size };
+            plan.run(&ImageView::rgb8(info.width, info.height, plane).unwrap()).unwrap()
+        })
+        .into()
+}
+
+fn prompts(checkpoint: &Checkpoint) -> Vec<Prompt> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny/tokenizer.json");
+    let tokenizer = Tokenizer::open(&file, checkpoint.config().text.vocabulary).unwrap();
+    let phrase = TaskInput::Text("red car".to_owned());
+    [
+        (Task::Caption, TaskInput::Nothing),
+        (Task::ObjectDetection, TaskInput::Nothing),
+        (Task::OpenVocabularyDetection, phrase),
+    ]
+    .map(|(task, input)| Prompt::new(&tokenizer, task, input, PromptStyle::default(), 60).unwrap())
+    .into()
+}
+
+fn answers(device: Device, precision: Precision) -> Answers {
+    let checkpoint = checkpoint();
+    let spec = checkpoint.preprocess_spec();
+    let options =
+        LoadOptions { width: spec.width, height: spec.height, device, precision, ..LoadOptions::default() };
+    let mut florence = Florence::load(&checkpoint, &options).unwrap();
+    println!("{}", florence.device_description());
+    let (prompts, cancel) = (prompts(&checkpoint), CancelToken::new());
+    let prompts: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();
+    let pixels = pixels(&checkpoint);
+    let views: Vec<Pixels<'_>> = pixels
+        .iter()
+        .map(|values| Pixels {
+            width: values.width as usize,
+            height: values.height as usize,
+            data: &values.data,
+        })
+        .collect();
+    let (features, _) = florence.encode_images(&views, &cancel).unwrap();
+    let mut all = Answers::new();
+    for beams in [1, 3] {
+        let options = GenerationOptions { beams, max_new_tokens: 40, ..GenerationOptions::default() };
+        // All pictures at once; the answers come in any order.
+        let asked = features.iter().map(|features| florence.submit(features, &prompts, &options).unwrap());
+        let asked: Vec<_> = asked.collect();
+        let mut answered = Vec::new();
+        while florence.in_flight() > 0 {
+            answered.extend(florence.turn(&cancel).unwrap());
+        }
+        answered.sort_by_key(|answered| answered.submission);
+        assert_eq!(answered.iter().map(|answered| answered.submission).collect::<Vec<_>>(), asked);
+        let generations = answered.into_iter().flat_map(|answered| answered.result.unwrap());
+        all.extend(generations.map(|generation| generation.token_ids));
+    }
+    all
+}
+
+/// Without a GPU it is shown at least that there is something to compare with.
+#[test]
+fn answers_differ_between_pictures_and_questions() {
+    let answers = answers(Device::Cpu, Precision::Exact);
+    assert_eq!(answers.len(), 3 * 3 * 2);
+    let mut different = answers.clone();
+    different.sort();
+    different.dedup();
+    assert!(different.len() > 4, "{answers:?}");
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn a_gpu_gives_the_cpus_answers_in_f32_and_nearly_all_of_them_in_f16() {
+    let expected = answers(Device::Cpu, Precision::Exact);
+    assert_eq!(answers(Device::TensorRt, Precision::Exact), expected);
+    let fast = answers(Device::TensorRt, Precision::Fast);
+    let same = fast.iter().zip(&expected).filter(|(fast, exact)| fast == exact).count();
+    println!("f16: {same} of {} answers are those of f32", expected.len());
+    assert!(same * 10 >= expected.len() * 9, "{same} of {}", expected.len());
+}
