@@ -237,8 +237,11 @@ fn memory_is_zeroed_and_aligned_and_runs_out() {
     assert_eq!(read(&device, first.slice()), [0; 700]);
     fill(&device, first.slice(), 7);
     assert!(device.allocate(301).is_err());
-    let second = device.pinned(300).unwrap();
+    let second = device.allocate(300).unwrap();
     assert_eq!(device.memory_info().unwrap().free, 0);
-    drop((first, second));
+    // Pinned memory is the host's.
+    let pinned = device.pinned(500).unwrap();
+    assert_eq!(device.memory_info().unwrap().free, 0);
+    drop((first, second, pinned));
     assert_eq!(device.memory_info().unwrap().free, 1000);
 }
