@@ -141,7 +141,7 @@ impl Stress {
             self.verdict.steady.push(SteadyCamera {
                 name,
                 decoded: since("decoded")?,
-                admitted: since("decoded")? - since("dropped/gated")?,
+                admitted: since("decoded")? - since("dropped/fps")?,
                 analysed: since("analysed")?,
                 superseded: since("dropped/superseded")?,
                 failures: since("stream_errors")? + since("reconnects")?,

@@ -22,6 +22,7 @@ fn kind(message: &Message) -> Result<Option<&'static str>> {
     Ok(match levels[..] {
         ["belvedere", "stats"] => Some("stats"),
         ["belvedere", "state"] => Some("state"),
+        ["belvedere", "config"] => Some("config"),
         ["belvedere", _, "alerts"] | ["belvedere", _, "alert", _, "attributes"] => Some("alert"),
         ["belvedere", _, "ask"] => Some("question"),
         ["belvedere", _, "answer"] if message.json()?.get("error").is_some() => Some("refusal"),
@@ -80,7 +81,7 @@ fn every_message_fits_the_documented_schema() -> Result<()> {
         assert!(wrong.is_empty(), "{kind}: {wrong:#?}\n{message:?}");
         *counts.entry(kind).or_default() += 1;
     }
-    for kind in ["result", "alert", "question", "answer", "refusal", "stats"] {
+    for kind in ["result", "alert", "question", "answer", "refusal", "config", "state", "stats"] {
         assert!(counts.contains_key(kind), "no {kind} came: {counts:?}");
     }
     Ok(())

@@ -47,6 +47,8 @@ fn a_stream_becomes_results(stream: Stream) -> Result<()> {
     for message in scene.subscriber.messages() {
         let topics = [
             "belvedere/available",
+            "belvedere/config",
+            "belvedere/state",
             "belvedere/stats",
             "belvedere/porch/status",
             "belvedere/porch/enabled/state",
