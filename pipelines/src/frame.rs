@@ -8,7 +8,8 @@ use crate::{CameraName, PipelineError};
 /// One picture of a camera.
 ///
 /// The pixels stay in the decoder's buffer until the frame is dropped. The slot holds one frame and the
-/// model one; a decoder whose pool could run dry of that gets its buffers copied instead.
+/// model one, or on a GPU as many as it has sequences for; a decoder whose pool could run dry of two gets its
+/// buffers copied instead.
 #[derive(Debug)]
 pub struct Frame {
     /// The camera it came from.
