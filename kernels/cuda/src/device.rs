@@ -41,6 +41,15 @@ impl CudaDevice {
         self.context.run(|| "making current".into(), || Ok(()))
     }
 
+    /// Checks that memory which another library is about to use on `stream` is alive; if the stream is captured, replays check
+    /// it again, as they do for kernels. Memory that is used by queued work is only freed when that is done, whoever queued it.
+    ///
+    /// # Errors
+    /// A slice that does not lie inside one allocation.
+    pub fn lend(&self, stream: &CudaStream, slices: &[DeviceSlice]) -> Result<(), DeviceError> {
+        self.check(stream, || "lending memory to a library".to_owned(), slices)
+    }
+
     fn captures(&self) -> MutexGuard<'_, HashMap<usize, Vec<DeviceSlice>>> {
         self.captures.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -105,6 +105,20 @@ impl HostDevice {
     ) -> Result<R, DeviceError> {
         self.0.with_bytes(slice, look)
     }
+
+    /// Lends the bytes of several slices at once, as [`with_bytes`](Self::with_bytes) those of one.
+    ///
+    /// # Errors
+    /// A slice does not lie inside one allocation that is alive, or two lie in the same.
+    pub fn with_many<R>(
+        &self,
+        slices: &[DeviceSlice],
+        look: impl FnOnce(&mut [&mut [u8]]) -> R,
+    ) -> Result<R, DeviceError> {
+        let mut memories = self.0.memories();
+        let many = memories.many(slices).map_err(|reason| Shared::error("looking at memory", reason));
+        Ok(look(&mut many?))
+    }
 }
 
 impl Shared {

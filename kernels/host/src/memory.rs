@@ -74,6 +74,28 @@ impl Memories {
             .ok_or_else(|| format!("{} bytes at {:#x} are not allocated", slice.bytes(), slice.address()))
     }
 
+    /// The bytes of several slices, each in an allocation of its own that is alive.
+    pub(crate) fn many(&mut self, slices: &[DeviceSlice]) -> Result<Vec<&mut [u8]>, String> {
+        let mut of_allocation: BTreeMap<u64, (usize, DeviceSlice)> = BTreeMap::new();
+        for (place, slice) in slices.iter().enumerate() {
+            let not_there = || format!("{} bytes at {:#x} are not allocated", slice.bytes(), slice.address());
+            let (address, _) = self.live.range(..=slice.address()).next_back().ok_or_else(not_there)?;
+            if of_allocation.insert(*address, (place, *slice)).is_some() {
+                return Err(format!("two slices lie in the allocation at {address:#x}"));
+            }
+        }
+        let mut found: Vec<(usize, &mut [u8])> = Vec::with_capacity(slices.len());
+        for (address, block) in &mut self.live {
+            let Some((place, slice)) = of_allocation.get(address) else { continue };
+            let from = (slice.address() - address) as usize;
+            let bytes = from.checked_add(slice.bytes()).and_then(|to| block.bytes().get_mut(from..to));
+            let not_there = || format!("{} bytes at {:#x} are not allocated", slice.bytes(), slice.address());
+            found.push((*place, bytes.ok_or_else(not_there)?));
+        }
+        found.sort_by_key(|(place, _)| *place);
+        Ok(found.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
     /// Copies; the two may lie in one allocation but not overlap.
     pub(crate) fn copy(&mut self, to: DeviceSlice, from: DeviceSlice) -> Result<(), String> {
         let (a, b) = (to.address(), from.address());
