@@ -7,32 +7,21 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use belvedere_models::engine::Pixels;
 use belvedere_models::{
-    CancelToken, Checkpoint, Device, Florence, Generation, GenerationOptions, ImageFeatures, LoadOptions,
-    Precision, Prompt, Tokenizer,
+    CancelToken, Checkpoint, Florence, Generation, GenerationOptions, ImageFeatures, Prompt, Tokenizer,
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
-/// Where to run, as on the command line.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Where {
-    Tensorrt,
-    Cpu,
-}
+use crate::networks::On;
+use crate::pictures::hashed_values;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// The checkpoint's folder.
     #[arg(long)]
     model: PathBuf,
-    /// The folder of engine files.
-    #[arg(long)]
-    engines: Option<PathBuf>,
-    #[arg(long, value_enum, default_value = "tensorrt")]
-    device: Where,
-    /// Computes in FP32.
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    on: On,
     /// What is asked.
     #[arg(long, default_value = "Describe in detail what is shown in the image.")]
     prompt: String,
@@ -67,18 +56,7 @@ impl Bench {
         let tokenizer = Tokenizer::open(&self.model.join("tokenizer.json"), config.text.vocabulary)?;
         let room = config.text.max_positions - config.image_tokens(width, height)?;
         let prompt = Prompt::free(&tokenizer, &self.prompt, room)?;
-        let options = LoadOptions {
-            width,
-            height,
-            device: match self.device {
-                Where::Tensorrt => Device::TensorRt,
-                Where::Cpu => Device::Cpu,
-            },
-            precision: if self.exact { Precision::Exact } else { Precision::Fast },
-            engines: self.engines.clone(),
-            ..LoadOptions::default()
-        };
-        let mut florence = Florence::load(&checkpoint, &options)?;
+        let mut florence = self.on.load(&checkpoint)?;
         for &batch in &self.batch {
             let row = self.measure(&mut florence, &prompt, batch, [width as usize, height as usize])?;
             println!("{}", serde_json::to_string(&row)?);
@@ -94,7 +72,7 @@ impl Bench {
         [width, height]: [usize; 2],
     ) -> anyhow::Result<Row> {
         let cancel = CancelToken::new();
-        let data = picture(width, height);
+        let data = hashed_values(width, height);
         let pictures = vec![Pixels { width, height, data: &data }; batch];
         let mut row = Row {
             device: florence.device_description(),
@@ -154,10 +132,4 @@ fn answer(
         }
     }
     Ok(answers)
-}
-
-/// The picture that PyTorch is given too: a hash of the place of each value, between -2 and 2.
-fn picture(width: usize, height: usize) -> Vec<f32> {
-    let value = |place: u32| ((place.wrapping_mul(2_654_435_761) >> 16) % 4096) as f32 / 1024.0 - 2.0;
-    (0..(3 * width * height) as u32).map(value).collect()
 }

@@ -1,22 +1,22 @@
-//! Engines on a GPU: built there, run, captured, and compared with ONNX Runtime on the CPU. `make gpu-test` runs it; no other
-//! machine can.
+//! Engines on a GPU: built there, run, captured, and compared with ONNX Runtime on the CPU; or, with
+//! `BELVEDERE_NETWORKS=onnxruntime-cuda`, the same graphs on its CUDA provider. `make gpu-test` runs it; no other machine can.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
 
 use belvedere_cuda::{CudaDevice, CudaMemory};
 use belvedere_kernels::device::{Device, Memory, PinnedMemory};
+use belvedere_models::engine::ort::environment;
 use belvedere_models::engine::tensorrt::{
     EngineFiles, EngineGraphs, EngineRequest, GpuIdentity, GraphName, Network, Networks, OnBuild, Profile,
     TensorRtBuilder, TensorRtNetworks,
 };
 use belvedere_models::graph::{Element, Port};
 use belvedere_models::{CancelToken, Checkpoint};
+use belvedere_ort_cuda::{Capturing, OrtCudaNetworks};
 use belvedere_tensorrt::Library;
 use half::f16;
-use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 
@@ -101,13 +101,9 @@ fn download(device: &CudaDevice, memory: &CudaMemory, length: usize) -> Vec<u8> 
 
 /// The outputs as ONNX Runtime computes them in the same precision.
 fn expected(request: &EngineRequest<'_>, profile: &Profile, inputs: &[Values]) -> Vec<Vec<f32>> {
-    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
-    let environment = ENVIRONMENT.get_or_init(|| {
-        let library = std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH must name ONNX Runtime");
-        ort::init_from(library).unwrap().build().unwrap()
-    });
     let model = request.graph.to_bytes(request.weights).unwrap();
-    let mut session = Session::builder(environment).unwrap().commit_from_memory(&model).unwrap();
+    let mut session =
+        Session::builder(&environment(None).unwrap()).unwrap().commit_from_memory(&model).unwrap();
     let ports = request.graph.inputs().iter();
     let given: Vec<(String, SessionInputValue<'_>)> = ports
         .zip(inputs)
@@ -127,8 +123,11 @@ fn expected(request: &EngineRequest<'_>, profile: &Profile, inputs: &[Values]) -
     request.graph.outputs().iter().map(of_port).collect()
 }
 
+/// The bundled model: in this repository, or where a machine has it to which the program was carried.
 fn tiny() -> Checkpoint {
-    Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap()
+    let models = std::env::var_os("BELVEDERE_MODELS").map(PathBuf::from);
+    let models = models.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_owned());
+    Checkpoint::open(models.join("tiny")).unwrap()
 }
 
 fn graphs(checkpoint: &Checkpoint) -> EngineGraphs<'_> {
@@ -162,14 +161,20 @@ fn onnx_runtime_computes_what_engines_are_compared_with() {
 fn engines_compute_what_onnx_runtime_does_plainly_and_captured() {
     let device = CudaDevice::open(0).unwrap();
     device.make_current().unwrap();
-    let library = Library::find().unwrap();
-    let gpu = GpuIdentity::from(&belvedere_cuda::devices().unwrap()[0]);
     let checkpoint = tiny();
     let graphs = graphs(&checkpoint);
+    let requests = graphs.requests();
+    if std::env::var("BELVEDERE_NETWORKS").is_ok_and(|networks| networks == "onnxruntime-cuda") {
+        let environment = environment(None).unwrap();
+        let capturing = Capturing::Engine;
+        let mut networks = OrtCudaNetworks::new(&environment, &requests, &device, 0, capturing).unwrap();
+        return compare_all(&device, &mut networks, &requests);
+    }
+    let library = Library::find().unwrap();
+    let gpu = GpuIdentity::from(&belvedere_cuda::devices().unwrap()[0]);
     let mut builder = TensorRtBuilder::new(library.clone(), gpu, None);
     let folder = tempfile::tempdir().unwrap();
     let files = EngineFiles::new(Some(folder.path().to_owned()));
-    let requests = graphs.requests();
     // The second time they come out of the files.
     let mut networks = None;
     for _ in 0..2 {
@@ -178,34 +183,42 @@ fn engines_compute_what_onnx_runtime_does_plainly_and_captured() {
             TensorRtNetworks::open(&library, &requests, &files, &mut builder, &on_build, &cancel).unwrap(),
         );
     }
-    let mut networks = networks.unwrap();
+    compare_all(&device, &mut networks.unwrap(), &requests);
+}
+
+fn compare_all<N: Networks<CudaDevice>>(
+    device: &CudaDevice,
+    networks: &mut N,
+    requests: &[EngineRequest<'_>],
+) {
+    println!("{}", networks.description());
     let mut random = fastrand::Rng::with_seed(7);
-    for request in &requests {
+    for request in requests {
         for profile in request.profiles {
-            compare(&device, &mut networks, request, profile, &mut random);
+            compare(device, networks, request, profile, &mut random);
         }
     }
 }
 
-fn compare(
+fn compare<N: Networks<CudaDevice>>(
     device: &CudaDevice,
-    networks: &mut TensorRtNetworks,
+    networks: &mut N,
     request: &EngineRequest<'_>,
     profile: &Profile,
     random: &mut fastrand::Rng,
 ) {
     let (name, stream): (GraphName, _) = (request.name, device.stream().unwrap());
-    let scratch_bytes = Networks::<CudaDevice>::scratch_bytes(networks, name, profile).unwrap();
+    let scratch_bytes = networks.scratch_bytes(name, profile).unwrap();
     let scratch = device.allocate(scratch_bytes.max(1)).unwrap();
     let scratch = (scratch.slice().part(0, scratch_bytes).unwrap(), scratch);
-    let mut network = Networks::<CudaDevice>::open(networks, name, profile, scratch.0).unwrap();
+    let mut network = networks.open(name, profile, scratch.0).unwrap();
     let mut memory = Vec::new();
     let mut inputs = Vec::new();
     for port in request.graph.inputs().iter().chain(request.graph.outputs()) {
         let (_, elements) = size(port, profile);
         let bytes = bytes_of(port, elements);
         let piece = device.allocate(bytes).unwrap();
-        Network::<CudaDevice>::bind(&mut network, &port.name, piece.slice().part(0, bytes).unwrap()).unwrap();
+        network.bind(&port.name, piece.slice().part(0, bytes).unwrap()).unwrap();
         if memory.len() < request.graph.inputs().len() {
             let values = Values::of(port, elements, random);
             upload(device, &piece, &values.bytes());
@@ -223,11 +236,11 @@ fn compare(
             .collect()
     };
     let finish = || device.wait(&device.record(&stream).unwrap()).unwrap();
-    Network::<CudaDevice>::enqueue(&mut network, &stream).unwrap();
+    network.enqueue(&stream).unwrap();
     finish();
     let plain = results(&memory);
     device.begin_capture(&stream).unwrap();
-    let enqueued = Network::<CudaDevice>::enqueue(&mut network, &stream);
+    let enqueued = network.enqueue(&stream);
     let graph = device.end_capture(&stream);
     enqueued.unwrap();
     let graph = graph.unwrap();

@@ -1,28 +1,57 @@
-//! The bundled model on a GPU, beside the CPU: whole answers. `make gpu-test` runs it; no other machine can.
+//! The bundled model on a GPU, beside the CPU: whole answers. With `BELVEDERE_NETWORKS=onnxruntime-cuda` its graphs run on
+//! ONNX Runtime's CUDA provider, else on TensorRT. `make gpu-test` runs it; no other machine can.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use belvedere_kernels::{ImageView, PixelValues, Plane, PreprocessPlan};
+use belvedere_models::decode::DecoderConfig;
 use belvedere_models::engine::Pixels;
+use belvedere_models::graph::Element;
 use belvedere_models::{
     CancelToken, Checkpoint, Device, Florence, GenerationOptions, LoadOptions, Precision, Prompt,
     PromptStyle, Task, TaskInput, Tokenizer,
 };
 
+use belvedere_ort_cuda::{Capturing, OrtCudaOptions};
+
 /// Tokens of every answer: all pictures, three questions, greedy and with three beams.
 type Answers = Vec<Vec<u32>>;
 
+/// The folder of this crate, or where a machine has what is read of it to which the program was carried.
+fn models() -> PathBuf {
+    let models = std::env::var_os("BELVEDERE_MODELS").map(PathBuf::from);
+    models.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_owned())
+}
+
 fn checkpoint() -> Checkpoint {
-    Checkpoint::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny")).unwrap()
+    Checkpoint::open(models().join("tiny")).unwrap()
+}
+
+fn load(checkpoint: &Checkpoint, device: Device, precision: Precision) -> Florence {
+    let spec = checkpoint.preprocess_spec();
+    let (width, height) = (spec.width, spec.height);
+    let is_other = std::env::var("BELVEDERE_NETWORKS").is_ok_and(|networks| networks == "onnxruntime-cuda");
+    if device == Device::TensorRt && is_other {
+        let element = match precision {
+            Precision::Exact => Element::F32,
+            Precision::Fast => Element::F16,
+        };
+        let capturing = Capturing::Engine;
+        let options = OrtCudaOptions { size_px: (width, height), element, rows: 8, capturing, library: None };
+        let engine = belvedere_ort_cuda::engine(checkpoint, &options).unwrap();
+        return Florence::with_engine(engine, DecoderConfig::new(checkpoint.config()));
+    }
+    let options = LoadOptions { width, height, device, precision, ..LoadOptions::default() };
+    Florence::load(checkpoint, &options).unwrap()
 }
 
 fn pixels(checkpoint: &Checkpoint) -> Vec<PixelValues> {
     let mut plan = PreprocessPlan::new(checkpoint.preprocess_spec().clone()).unwrap();
     ["banner", "street", "tower"]
         .map(|name| {
-            let path = format!("{}/testdata/pictures/{name}.png", env!("CARGO_MANIFEST_DIR"));
+            let path = models().join(format!("testdata/pictures/{name}.png"));
             let file = std::fs::File::open(path).unwrap();
             let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
             let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
@@ -35,7 +64,7 @@ fn pixels(checkpoint: &Checkpoint) -> Vec<PixelValues> {
 }
 
 fn prompts(checkpoint: &Checkpoint) -> Vec<Prompt> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny/tokenizer.json");
+    let file = models().join("tiny/tokenizer.json");
     let tokenizer = Tokenizer::open(&file, checkpoint.config().text.vocabulary).unwrap();
     let phrase = TaskInput::Text("red car".to_owned());
     [
@@ -49,10 +78,7 @@ fn prompts(checkpoint: &Checkpoint) -> Vec<Prompt> {
 
 fn answers(device: Device, precision: Precision) -> Answers {
     let checkpoint = checkpoint();
-    let spec = checkpoint.preprocess_spec();
-    let options =
-        LoadOptions { width: spec.width, height: spec.height, device, precision, ..LoadOptions::default() };
-    let mut florence = Florence::load(&checkpoint, &options).unwrap();
+    let mut florence = load(&checkpoint, device, precision);
     println!("{}", florence.device_description());
     let (prompts, cancel) = (prompts(&checkpoint), CancelToken::new());
     let prompts: Vec<&[u32]> = prompts.iter().map(Prompt::token_ids).collect();

@@ -200,6 +200,17 @@ impl BoundSession {
     }
 }
 
+/// Loads the CUDA provider, as a session on a stream would; what it needs beside that, a session finds out.
+///
+/// # Errors
+/// It cannot be loaded.
+pub(crate) fn load_cuda(environment: &Environment, ordinal: usize) -> Result<(), OrtCudaError> {
+    let builder = Session::builder(environment).map_err(words);
+    let options = [(c"device_id", ordinal.to_string())];
+    let appended = builder.and_then(|builder| append_cuda(builder, &options));
+    appended.map(drop).map_err(|words| OrtCudaError::Provider { words })
+}
+
 fn words<R>(error: ort::Error<R>) -> String {
     error.to_string()
 }

@@ -9,6 +9,7 @@ use belvedere_models::engine::ort::environment;
 use belvedere_models::engine::tensorrt::{DeviceEngine, EngineGraphs};
 use belvedere_models::graph::Element;
 
+use crate::bound_session::load_cuda;
 use crate::{Capturing, OrtCudaError, OrtCudaNetworks};
 
 /// How to make the engine.
@@ -44,4 +45,15 @@ pub fn engine(
     let networks = OrtCudaNetworks::new(&environment, &graphs.requests(), &device, ordinal, capturing)?;
     let engine = DeviceEngine::new(device, networks, config, size_px, graphs.profiles(), element)?;
     Ok(Box::new(engine))
+}
+
+/// Whether the CUDA provider of ONNX Runtime, `library` or the one that is found, can be loaded and there is a GPU; which.
+///
+/// # Errors
+/// What is missing, in the words of whoever misses it.
+pub fn probe(library: Option<&Path>) -> Result<String, OrtCudaError> {
+    load_cuda(&environment(library)?, 0)?;
+    let facts = devices()?;
+    let gpu = facts.first().map_or_else(|| "no GPU".to_owned(), ToString::to_string);
+    Ok(format!("can be loaded, for {gpu}"))
 }

@@ -17,7 +17,7 @@ mod networks;
 
 pub use capturing::Capturing;
 pub use cuda_execution::CudaExecution;
-pub use engine::{OrtCudaOptions, engine};
+pub use engine::{OrtCudaOptions, engine, probe};
 pub use error::OrtCudaError;
 pub use fixed_port::{Bindings, FixedPort};
 pub use graph_files::GraphFiles;
