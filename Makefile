@@ -47,7 +47,7 @@ COMPUTE_SANITIZER ?= $(shell command -v compute-sanitizer || ls /usr/local/cuda/
 # Debian has Chromium as a package, Ubuntu as a snap only. Looked for when the tests begin.
 WITHOUT_BROWSER = $(shell [[ -n "$$BELVEDERE_CHROMIUM" ]] || command -v chromium chromium-browser google-chrome >/dev/null || echo "-- --skip page::")
 
-.PHONY: help demo test build lint deny deb deb-test fuzz engines ptx ptx-check gpu-test gpu-bench quality evidence reload-stress soak bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python tensorrt-headers tensorrt-rtx
+.PHONY: help demo test build lint deny deb deb-test fuzz engines ptx ptx-check gpu-test gpu-bench gpu-carry quality evidence reload-stress soak bench bench-peers reference tiny-model tiny-film tiny-tokens goldens clean packages rust onnxruntime python page-tools peers-python tensorrt-headers tensorrt-rtx
 
 help: ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -97,6 +97,10 @@ gpu-bench: rust tensorrt-headers ## what kernels and model take on an NVIDIA GPU
 	cargo bench $(subst --release,,$(CARGO_FLAGS)) -p belvedere-cuda --bench gpu
 	cargo build $(CARGO_FLAGS) -p belvedere-gpu
 	$(PEERS_PYTHON) scripts/bench_gpu_peers.py --belvedere $(CARGO_TARGET_DIR)/release/belvedere-gpu
+
+gpu-carry: rust onnxruntime tensorrt-headers tensorrt-rtx ## all that scripts/gpu_session.py needs on a bare machine with a GPU, in target/gpu-carry
+	scripts/onnxruntime-gpu.sh install
+	scripts/gpu-carry.sh "$(CARGO_TARGET_DIR)/gpu-carry"
 
 deny: rust ## cargo deny: licences, sources and known vulnerabilities (compiles the tool at first; needs its database)
 	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --version $(CARGO_DENY) --locked --no-default-features

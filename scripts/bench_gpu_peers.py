@@ -130,7 +130,7 @@ def belvedere(arguments: argparse.Namespace) -> list[dict]:
         arguments.iterations, "--warm-up", arguments.warm_up, "--engines", arguments.engines,
         *[option for batch in arguments.batches for option in ("--batch", batch)],
         *[option for tokens in TOKENS for option in ("--tokens", tokens)],
-        *(["--device", "cpu", "--exact"] if arguments.device == "cpu" else []),
+        *(["--device", "cpu", "--exact"] if arguments.device == "cpu" else ["--device", arguments.networks]),
     ]
     output = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True).stdout
     return [dict(json.loads(line), side="belvedere") for line in output.splitlines() if line.startswith("{")]
@@ -173,6 +173,7 @@ def main() -> None:
     runtime = REPOSITORY / ".runtime/bench"
     parser.add_argument("--belvedere", type=pathlib.Path, help="belvedere-gpu; left out: PyTorch alone")
     parser.add_argument("--engines", type=pathlib.Path, default=runtime / "engines", help="Belvedere's engine files")
+    parser.add_argument("--networks", default="tensorrt", help="what runs Belvedere's graphs, or onnxruntime-cuda")
     parser.add_argument("--checkpoint", default=runtime / "synthetic-base", type=pathlib.Path, help="made if it is not there")
     parser.add_argument("--tokenizer", default=REPOSITORY / "models/testdata/tokenizer", type=pathlib.Path)
     parser.add_argument("--batch", dest="batches", type=int, action="append", help="pictures at once; 1 and 8")

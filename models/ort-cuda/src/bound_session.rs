@@ -86,7 +86,7 @@ impl BoundSession {
         let mut builder = match provider {
             Provider::Host => builder,
             Provider::Cuda { ordinal, stream, capturing } => {
-                let options = cuda_options(*ordinal, stream, *capturing);
+                let options = cuda_options(*ordinal, Some(stream), *capturing);
                 append_cuda(builder, &options).map_err(|words| OrtCudaError::Provider { words })?
             }
         };
@@ -200,13 +200,14 @@ impl BoundSession {
     }
 }
 
-/// Loads the CUDA provider, as a session on a stream would; what it needs beside that, a session finds out.
+/// Loads the CUDA provider and has it take its options, as a session on a stream would; what it needs beside that, a session
+/// finds out.
 ///
 /// # Errors
-/// It cannot be loaded.
+/// It cannot be loaded, or does not know an option.
 pub(crate) fn load_cuda(environment: &Environment, ordinal: usize) -> Result<(), OrtCudaError> {
     let builder = Session::builder(environment).map_err(words);
-    let options = [(c"device_id", ordinal.to_string())];
+    let options = cuda_options(ordinal, None, Capturing::Engine);
     let appended = builder.and_then(|builder| append_cuda(builder, &options));
     appended.map(drop).map_err(|words| OrtCudaError::Provider { words })
 }
@@ -233,14 +234,18 @@ fn configure(builder: SessionBuilder, sides: &[(String, usize)]) -> Result<Sessi
 }
 
 /// Options of the CUDA provider. Whoever opens a session on a stream keeps a clone of it that is dropped after the session.
-fn cuda_options(ordinal: usize, stream: &CudaStream, capturing: Capturing) -> [(&'static CStr, String); 7] {
+fn cuda_options(
+    ordinal: usize,
+    stream: Option<&CudaStream>,
+    capturing: Capturing,
+) -> [(&'static CStr, String); 7] {
     // Also where the engine captures: without it the provider gives pinned buffers back by a call that it appends to the
     // stream, which every replay would make again.
     let is_captured = u8::from(capturing != Capturing::Nobody);
     [
         (c"device_id", ordinal.to_string()),
-        (c"has_user_compute_stream", "1".to_owned()),
-        (c"user_compute_stream", stream.handle().addr().to_string()),
+        (c"has_user_compute_stream", u8::from(stream.is_some()).to_string()),
+        (c"user_compute_stream", stream.map_or(0, |stream| stream.handle().addr()).to_string()),
         (c"enable_cuda_graph", is_captured.to_string()),
         // f32 is to be f32.
         (c"use_tf32", "0".to_owned()),
