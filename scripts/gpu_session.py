@@ -6,9 +6,9 @@ no network. `make gpu-carry` makes the folder to carry: pieces of at most 40 MB,
     python3 gpu_session.py unpack FOLDER...   what of it is there; pieces may come in several goes
     python3 gpu_session.py run                every check and measurement, in the order of their worth
 
-`run` goes on after failures, gives every step a time of its own, and writes what each says into a file. Steps that have
-passed are not run again, so that a second call goes on where a limit of time ended the first. It ends with a table, and with
-exit code 0 only if everything passed.
+`run` goes on after failures, gives every step a time of its own, and writes what each says into a file. A second call goes on
+where the limit of time ended the first: steps that have had their turn are not run again but with --again. It ends with a
+table, and with exit code 0 only if everything passed.
 """
 
 import argparse
@@ -188,7 +188,7 @@ def run_step(step: Step, variables: dict[str, str], limit_s: float, out: pathlib
             code = None
     text = out.read_text(errors="replace").split("\n", 1)[-1]
     if code is None:
-        return "timed out", f"after {limit_s:.0f} s; {telling(text)}"
+        return "timed out" if limit_s >= step.limit_s else "cut off", f"after {limit_s:.0f} s; {telling(text)}"
     if code == 0:
         lines = [line for line in text.splitlines() if line.strip()]
         return "passed", lines[-1] if lines else ""
@@ -203,7 +203,7 @@ def run(arguments: argparse.Namespace) -> bool:
     logs.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     record = home / "outcomes.json"
-    known = json.loads(record.read_text()) if record.exists() and not arguments.again else {}
+    known = json.loads(record.read_text()) if record.exists() else {}
     variables = dict(os.environ)
     folders = library_folders(home) + [folder for folder in [variables.get("LD_LIBRARY_PATH")] if folder]
     variables |= {
@@ -218,7 +218,7 @@ def run(arguments: argparse.Namespace) -> bool:
     end = time.monotonic() + 60 * arguments.minutes
     wanted = [step for step in steps(home, sys.executable) if not arguments.only or step.name in arguments.only]
     for step in wanted:
-        if known.get(step.name, {}).get("outcome") == "passed":
+        if known.get(step.name, {}).get("outcome") in ("passed", "failed", "timed out") and not arguments.again:
             continue
         left_s = end - time.monotonic()
         begin = time.monotonic()
@@ -259,7 +259,7 @@ def main() -> None:
     running.add_argument("--out", type=pathlib.Path, default=pathlib.Path("gpu-session"), help="the table and the outputs")
     running.add_argument("--minutes", type=float, default=60, help="for everything together; the rest is left for another call")
     running.add_argument("--only", action="append", metavar="STEP", help="this step; may be given several times")
-    running.add_argument("--again", action="store_true", help="also what has passed before")
+    running.add_argument("--again", action="store_true", help="also what has had its turn before")
     arguments = parser.parse_args()
     if arguments.command == "unpack":
         sys.exit(not unpack(arguments.folders, arguments.home))
