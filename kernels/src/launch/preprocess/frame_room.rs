@@ -72,7 +72,9 @@ impl FrameRoom {
         let (width, height) = self.largest;
         let of_largest =
             between_bytes((width, height), self.target).max(between_bytes((height, width), self.target));
-        2 * of_largest + Self::AT_ONCE * ALIGNMENT_BYTES
+        // Each has a row of words more where its side is no multiple of four.
+        let row_bytes = 3 * 4 * self.target.0.max(self.target.1) as usize;
+        2 * of_largest + Self::AT_ONCE * (row_bytes + ALIGNMENT_BYTES)
     }
 
     /// Bytes of pinned memory.
