@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use belvedere_kernels::{ImageView, KernelError, PixelValues, PreprocessPlan, PreprocessSpec, RgbImage};
+use belvedere_kernels::{ImageView, KernelError, PreprocessPlan, PreprocessSpec, RgbImage};
 use belvedere_models::{
-    Answer, Answered, CancelToken, Checkpoint, Florence, FoundPhrase, Generation, GenerationOptions,
-    ImageFeatures, LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt, Region, ScoreWeights,
-    Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
+    Answer, Answered, CancelToken, Checkpoint, EncodedPictures, Florence, FoundPhrase, Generation,
+    GenerationOptions, ImageFeatures, LoadOptions, ModelError, ParseMode, PhraseForm, PictureSize, Prompt,
+    Region, ScoreWeights, Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
-use belvedere_models::engine::Pixels;
 use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
@@ -209,8 +208,7 @@ impl Analyst {
     /// The model's, which no picture would be spared; cancellation.
     pub fn warm_up(&mut self, cancel: &CancelToken) -> Result<(), AnalysisError> {
         let blank = RgbImage { width: 64, height: 64, pixels: vec![127; 64 * 64 * 3] };
-        let pixels = self.preprocess(&blank.view()?)?;
-        let (features, _) = self.encode(&pixels, cancel)?;
+        let (features, _) = self.encode(&blank.view()?, cancel)?;
         let prompt = self.prompt(Task::Caption, TaskInput::Nothing)?;
         let options = GenerationOptions { max_new_tokens: WARM_UP_TOKENS, ..self.options.clone() };
         self.florence.generate(&features, &[prompt.token_ids()], &options, cancel)?;
@@ -281,11 +279,7 @@ impl Analyst {
         mode: ParseMode,
         cancel: &CancelToken,
     ) -> Result<Analysis, AnalysisError> {
-        let clock = Instant::now();
-        let pixels = self.preprocess(picture)?;
-        let preprocess = ms_since(clock);
-        let (features, vision) = self.encode(&pixels, cancel)?;
-        let timing = TimingMs { preprocess, vision, ..TimingMs::default() };
+        let (features, timing) = self.encode(picture, cancel)?;
         let size = PictureSize::new(picture.width(), picture.height());
         let about_phrases = self.questions(phrases, self.form)?;
         let inquiry = Inquiry { features, size, about_phrases, timing };
@@ -408,43 +402,46 @@ impl Analyst {
         Ok([vec![start], self.prompter.tokenizer().encode(text)?].concat())
     }
 
-    /// The stage before the model: colour, size and normalisation.
-    ///
-    /// # Errors
-    /// The picture cannot be brought to the model's size.
-    pub fn preprocess(&mut self, picture: &ImageView<'_>) -> Result<PixelValues, AnalysisError> {
-        Ok(self.plan.run(picture)?)
-    }
-
-    /// The vision stage; with its time in ms.
+    /// The stages from a picture to its features, with their times: colour, size and normalisation, where the engine does
+    /// that or here, and the vision tower.
     ///
     /// # Errors
     /// The engine's, and cancellation.
     pub fn encode(
         &mut self,
-        pixels: &PixelValues,
+        picture: &ImageView<'_>,
         cancel: &CancelToken,
-    ) -> Result<(ImageFeatures, f64), AnalysisError> {
-        let view =
-            Pixels { width: pixels.width as usize, height: pixels.height as usize, data: &pixels.data };
-        Ok(self.florence.encode_image(view, cancel)?)
+    ) -> Result<(ImageFeatures, TimingMs), AnalysisError> {
+        let EncodedPictures { features, preprocess_ms: preprocess, vision_ms: vision } =
+            self.encode_all(std::slice::from_ref(picture), cancel)?;
+        let features = features.into_iter().next().ok_or(ModelError::Cancelled)?;
+        Ok((features, TimingMs { preprocess, vision, ..TimingMs::default() }))
     }
 
-    /// The vision stage of several pictures, together where the engine can; with the time for all of them in ms.
+    /// The same for several pictures, together where the engine can; the pictures are of no use to it afterwards.
     ///
     /// # Errors
     /// The engine's, and cancellation.
     pub fn encode_all(
         &mut self,
-        pixels: &[PixelValues],
+        pictures: &[ImageView<'_>],
         cancel: &CancelToken,
-    ) -> Result<(Vec<ImageFeatures>, f64), AnalysisError> {
-        let view = |pixels| {
-            let PixelValues { width, height, data, .. }: &PixelValues = pixels;
-            Pixels { width: *width as usize, height: *height as usize, data }
-        };
-        let views: Vec<Pixels<'_>> = pixels.iter().map(view).collect();
-        Ok(self.florence.encode_images(&views, cancel)?)
+    ) -> Result<EncodedPictures, AnalysisError> {
+        Ok(self.florence.encode_views(pictures, &mut self.plan, cancel)?)
+    }
+
+    /// What the vision tower is given for a picture, `[3, height, width]`, for comparisons: as the engine prepares it where it
+    /// does, or else as the CPU does.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn pixel_values(&mut self, picture: &ImageView<'_>) -> Result<Vec<f32>, AnalysisError> {
+        if let Some(encoder) = self.florence.engine().view_encoder()
+            && encoder.takes(picture, self.plan.spec())
+        {
+            return Ok(encoder.pixel_values(picture, self.plan.spec())?);
+        }
+        Ok(self.plan.run(picture)?.data)
     }
 
     /// One more question about `picture`, of which `encoded` is what the vision tower makes; it is encoded where that is not
@@ -464,11 +461,8 @@ impl Analyst {
         let features = match encoded {
             Some(features) => features.clone(),
             None => {
-                let clock = Instant::now();
-                let pixels = self.preprocess(picture)?;
-                timing.preprocess = ms_since(clock);
-                let (features, vision) = self.encode(&pixels, cancel)?;
-                timing.vision = vision;
+                let (features, times) = self.encode(picture, cancel)?;
+                timing = times;
                 encoded.insert(features).clone()
             }
         };

@@ -22,7 +22,8 @@ pub fn rfc3339_ms(time: SystemTime) -> String {
 /// it; `encoder` and `decode` are those of the batch that the result was a part of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct TimingMs {
-    /// Colour, size and normalisation.
+    /// Colour, size and normalisation of all frames that were encoded together. Where the GPU does it: the time to copy them
+    /// for it, and the GPU's own.
     #[serde(serialize_with = "tenths")]
     pub preprocess: f64,
     /// The vision tower.

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use belvedere_kernels::{Colorimetry, ImageView, Plane, PreprocessPlan, YuvMatrix, YuvRange};
 use belvedere_models::engine::Pixels;
 use belvedere_models::{
-    CancelToken, Checkpoint, Florence, Generation, GenerationOptions, ImageFeatures, Prompt, Tokenizer,
+    CancelToken, Checkpoint, EncodedPictures, Florence, Generation, GenerationOptions, ImageFeatures, Prompt,
+    Tokenizer,
 };
 use clap::Args;
 use serde::Serialize;
@@ -57,8 +59,10 @@ impl Bench {
         let room = config.text.max_positions - config.image_tokens(width, height)?;
         let prompt = Prompt::free(&tokenizer, &self.prompt, room)?;
         let mut florence = self.on.load(&checkpoint)?;
+        let mut plan = PreprocessPlan::new(spec.clone())?;
         for &batch in &self.batch {
-            let row = self.measure(&mut florence, &prompt, batch, [width as usize, height as usize])?;
+            let mut row = self.measure(&mut florence, &prompt, batch, [width as usize, height as usize])?;
+            self.measure_frames(&mut florence, &mut plan, &prompt, &mut row)?;
             println!("{}", serde_json::to_string(&row)?);
         }
         Ok(())
@@ -109,6 +113,50 @@ impl Bench {
             }
         }
         Ok(row)
+    }
+}
+
+/// Width and height of a camera's frame in pixels.
+const FRAME_PX: (u32, u32) = (1920, 1080);
+
+impl Bench {
+    /// The same from frames as decoders give them, NV12: `frames_preprocess`, `frames_vision`, `frames_total_N`. PyTorch has
+    /// nothing beside them.
+    fn measure_frames(
+        &self,
+        florence: &mut Florence,
+        plan: &mut PreprocessPlan,
+        prompt: &Prompt,
+        row: &mut Row,
+    ) -> anyhow::Result<()> {
+        let cancel = CancelToken::new();
+        let (width, height) = FRAME_PX;
+        let bytes: Vec<u8> = (0..width * height * 3 / 2).map(|at| (at / 37 % 256) as u8).collect();
+        let luma = (width * height) as usize;
+        let plane =
+            |from: usize| Plane { bytes: bytes.get(from..).unwrap_or_default(), stride: width as usize };
+        let colorimetry = Colorimetry { matrix: YuvMatrix::Bt709, range: YuvRange::Limited };
+        let frame = ImageView::nv12(width, height, plane(0), plane(luma), colorimetry)?;
+        let frames = vec![frame; row.batch];
+        for round in 0..self.warm_up + self.iterations {
+            for &tokens in &self.tokens {
+                let clock = Instant::now();
+                let EncodedPictures { features, preprocess_ms, vision_ms } =
+                    florence.encode_views(&frames, plan, &cancel)?;
+                answer(florence, &features, prompt, tokens, &cancel)?;
+                let total_ms = clock.elapsed().as_secs_f64() * 1e3;
+                if round >= self.warm_up {
+                    for (stage, sample_ms) in [
+                        ("frames_preprocess".to_owned(), preprocess_ms),
+                        ("frames_vision".to_owned(), vision_ms),
+                        (format!("frames_total_{tokens}"), total_ms),
+                    ] {
+                        row.samples_ms.entry(stage).or_default().push(sample_ms);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

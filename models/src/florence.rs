@@ -1,10 +1,13 @@
 use std::time::Instant;
 
+use belvedere_kernels::{ImageView, PreprocessPlan};
+
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of};
+use crate::encoded_pictures::EncodedPictures;
 use crate::engine::ort::{OrtEngine, OrtOptions};
-use crate::engine::tensorrt::{GpuMachine, OnBuild};
+use crate::engine::tensorrt::{GpuMachine, LARGEST_FRAME_PX, OnBuild};
 use crate::engine::{BatchLimits, CancelToken, Engine, How, ImageFeatures, KeptPrompt, Pixels, Source};
 use crate::submissions::{Answered, Submission, Submissions};
 
@@ -37,6 +40,9 @@ pub struct LoadOptions {
     pub width: u32,
     /// Height of the pictures in pixels.
     pub height: u32,
+    /// Width and height in pixels of the largest frame, as NV12, for which a GPU's engine plans memory to prepare it there;
+    /// larger ones are prepared by the CPU.
+    pub largest_frame_px: (u32, u32),
     /// Where to run.
     pub device: Device,
     /// How exactly.
@@ -63,6 +69,7 @@ impl Default for LoadOptions {
         Self {
             width: 768,
             height: 768,
+            largest_frame_px: LARGEST_FRAME_PX,
             device: Device::default(),
             precision: Precision::default(),
             threads: None,
@@ -174,6 +181,21 @@ impl Florence {
         let clock = Instant::now();
         let features = self.engine.encode_images(pictures, cancel)?;
         Ok((features, clock.elapsed().as_secs_f64() * 1e3))
+    }
+
+    /// Runs the vision tower on pictures of any sizes as their decoders give them, together where the engine can. An engine
+    /// that prepares pictures itself does so, with the numbers of `plan`; for another one, and for pictures that it does not
+    /// take, `plan` is run here. The pictures are of no use to it once it returns.
+    ///
+    /// # Errors
+    /// A plan for another size than the model was loaded for, an engine failure, cancellation.
+    pub fn encode_views(
+        &mut self,
+        pictures: &[ImageView<'_>],
+        plan: &mut PreprocessPlan,
+        cancel: &CancelToken,
+    ) -> Result<EncodedPictures, ModelError> {
+        EncodedPictures::of(self.engine.as_mut(), pictures, plan, cancel)
     }
 
     /// Asks prompts about one picture without waiting for the answers, which [`turn`](Self::turn) gives.

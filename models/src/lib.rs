@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod decode;
+mod encoded_pictures;
 pub mod engine;
 mod error;
 pub mod evidence;
@@ -16,6 +17,7 @@ pub mod tokens;
 
 pub use checkpoint::Checkpoint;
 pub use decode::{EarlyStopping, Generation, GenerationOptions, StageTimes};
+pub use encoded_pictures::EncodedPictures;
 pub use engine::{CancelToken, Engine, ImageFeatures};
 pub use error::{ModelError, TokenizersCause};
 pub use evidence::{Evidence, FoundPhrase, FoundRegion, PhraseForm, ScoreWeights, WatchedPhrase};

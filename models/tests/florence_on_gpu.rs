@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "stand_in/shots.rs"]
+mod shots;
+
 use std::path::{Path, PathBuf};
 
 use belvedere_kernels::{ImageView, PixelValues, Plane, PreprocessPlan};
@@ -13,6 +16,7 @@ use belvedere_models::{
     CancelToken, Checkpoint, Device, Florence, GenerationOptions, LoadOptions, Precision, Prompt,
     PromptStyle, Task, TaskInput, Tokenizer,
 };
+use shots::Shot;
 
 use belvedere_ort_cuda::{Capturing, OrtCudaOptions};
 
@@ -130,4 +134,38 @@ fn a_gpu_gives_the_cpus_answers_in_f32_and_nearly_all_of_them_in_f16() {
     let same = fast.iter().zip(&expected).filter(|(fast, exact)| fast == exact).count();
     println!("f16: {same} of {} answers are those of f32", expected.len());
     assert!(same * 10 >= expected.len() * 9, "{same} of {}", expected.len());
+}
+
+/// More frames than are encoded at once, of all layouts.
+#[test]
+#[ignore = "needs a GPU"]
+fn a_gpu_prepares_frames_as_the_cpu_does() {
+    let checkpoint = checkpoint();
+    let spec = checkpoint.preprocess_spec();
+    let mut random = fastrand::Rng::with_seed(4);
+    let cancel = CancelToken::new();
+    for precision in [Precision::Exact, Precision::Fast] {
+        let mut florence = load(&checkpoint, Device::TensorRt, precision);
+        let mut plan = PreprocessPlan::new(spec.clone()).unwrap();
+        for _ in 0..10 {
+            let shots: Vec<Shot> = (0..11).map(|_| Shot::any(&mut random, (1700, 680))).collect();
+            let views: Vec<ImageView<'_>> = shots.iter().map(Shot::view).collect();
+            let pixels: Vec<PixelValues> = views.iter().map(|view| plan.run(view).unwrap()).collect();
+            for (view, expected) in views.iter().zip(&pixels) {
+                let encoder = florence.engine().view_encoder().unwrap();
+                let found = encoder.pixel_values(view, plan.spec()).unwrap();
+                // What rounding to f16 may change of numbers below 4.
+                let limit = if precision == Precision::Exact { 0.0 } else { 1.0 / 1024.0 };
+                let same = found.iter().zip(&expected.data).all(|(a, b)| (a - b).abs() <= limit);
+                assert!(same && found.len() == expected.data.len());
+            }
+            let found = florence.encode_views(&views, &mut plan, &cancel).unwrap().features;
+            let pixels: Vec<Pixels<'_>> = pixels.iter().map(Pixels::from).collect();
+            let expected = florence.encode_images(&pixels, &cancel).unwrap().0;
+            for (found, expected) in found.iter().zip(&expected) {
+                let found = florence.engine().read_features(found).unwrap();
+                assert!(found == florence.engine().read_features(expected).unwrap());
+            }
+        }
+    }
 }

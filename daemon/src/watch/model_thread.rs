@@ -6,10 +6,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use belvedere_kernels::PixelValues;
+use belvedere_kernels::ImageView;
 use belvedere_models::{
-    Answered, CancelToken, FoundPhrase, Generation, ModelError, ParseMode, PictureSize, Submission,
-    WatchedPhrase,
+    Answered, CancelToken, EncodedPictures, FoundPhrase, Generation, ModelError, ParseMode, PictureSize,
+    Submission, WatchedPhrase,
 };
 use belvedere_pipelines::{Frame, Scheduler};
 use tokio::sync::watch;
@@ -116,7 +116,6 @@ struct Taken {
     questions: Arc<Questions>,
     /// The phrases that it is searched for, each one of the questions'.
     wanted: Vec<Phrase>,
-    preprocess_ms: f64,
 }
 
 impl Taken {
@@ -160,21 +159,20 @@ impl Work {
         let mut next = first;
         let slots = self.analyst.slots();
         let mut sequences = self.flight.sequences();
-        let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+        let mut frames = Vec::new();
         loop {
             let room = || if sequences < slots { scheduler.try_next() } else { None };
             let Some(frame) = next.take().or_else(room) else { break };
-            if let Some((taken, values)) = self.take(frame) {
+            if let Some(taken) = self.take(frame) {
                 sequences += taken.wanted.len() + taken.questions.prompts.len();
                 frames.push(taken);
-                pixels.push(values);
             }
         }
-        self.submit(frames, &pixels);
+        self.submit(frames);
     }
 
-    /// The frame as the model takes it; nothing where there is nothing to ask, or it cannot be read.
-    fn take(&mut self, frame: Frame) -> Option<(Taken, PixelValues)> {
+    /// The frame and what is asked about it; nothing where there is nothing to ask, or it cannot be read.
+    fn take(&mut self, frame: Frame) -> Option<Taken> {
         let Some(questions) = self.questions.get(frame.camera.as_str()).map(Arc::clone) else {
             // Its camera has gone since.
             tracing::debug!(camera = %frame.camera, frame_id = frame.id, "a frame that nobody asks about");
@@ -198,26 +196,28 @@ impl Work {
             self.show(frame, |_| ());
             return None;
         }
-        let clock = Instant::now();
-        match self.analyst.preprocess(&picture) {
-            Ok(pixels) => {
-                let preprocess_ms = clock.elapsed().as_secs_f64() * 1e3;
-                Some((Taken { frame, questions, wanted, preprocess_ms }, pixels))
-            }
-            Err(error) => {
-                self.lost(Taken { frame, questions, wanted, preprocess_ms: 0.0 }, &error);
-                None
-            }
-        }
+        Some(Taken { frame, questions, wanted })
     }
 
     /// Encodes frames together and asks what there is to ask of each.
-    fn submit(&mut self, frames: Vec<Taken>, pixels: &[PixelValues]) {
+    fn submit(&mut self, frames: Vec<Taken>) {
         if frames.is_empty() {
             return;
         }
-        let (features, vision) = match self.analyst.encode_all(pixels, &self.cancel) {
-            Ok(encoded) => encoded,
+        let pictures: Result<Vec<ImageView<'_>>, _> = frames.iter().map(|taken| taken.frame.view()).collect();
+        let pictures = match pictures {
+            Ok(pictures) => pictures,
+            // Cannot be: each could be read when it was taken.
+            Err(error) => {
+                tracing::warn!(%error, "frame cannot be read");
+                frames.iter().for_each(|taken| taken.questions.progress.failed());
+                return;
+            }
+        };
+        let (features, preprocess, vision) = match self.analyst.encode_all(&pictures, &self.cancel) {
+            Ok(EncodedPictures { features, preprocess_ms, vision_ms }) => {
+                (features, preprocess_ms, vision_ms)
+            }
             Err(error) => {
                 frames.into_iter().for_each(|taken| self.lost(taken, &error));
                 return;
@@ -226,7 +226,7 @@ impl Work {
         for (taken, features) in frames.into_iter().zip(features) {
             let prompts = &taken.questions.prompts;
             let size = PictureSize::new(taken.frame.width_px(), taken.frame.height_px());
-            let timing = TimingMs { preprocess: taken.preprocess_ms, vision, ..TimingMs::default() };
+            let timing = TimingMs { preprocess, vision, ..TimingMs::default() };
             match self.analyst.submit(features, size, prompts, &taken.phrases(), timing) {
                 Ok((submission, inquiry)) => {
                     let (camera, sequences) = (taken.frame.camera.to_string(), inquiry.sequences(prompts));

@@ -5,7 +5,8 @@ use std::time::Instant;
 use belvedere_cuda::{CudaDevice, CudaStream, DeviceFacts};
 use belvedere_kernels::device::{Device, DeviceSlice, Launch, Memory, PinnedMemory};
 use belvedere_kernels::launch::{
-    CacheElement, DevicePreprocessor, FrameSource, PictureShape, PixelsIn, Preprocess, ResizeTables,
+    CacheElement, DevicePreprocessor, FrameMemory, FrameRoom, FrameSource, PictureShape, PixelsIn,
+    Preprocess, ResizeTables,
 };
 use belvedere_kernels::{Colorimetry, ImageView, Plane, PreprocessPlan, PreprocessSpec, YuvMatrix, YuvRange};
 use belvedere_kernels_host::cases::{DecodeStep, DecoderSizes};
@@ -125,10 +126,17 @@ fn whole_preprocessing(device: &CudaDevice, stream: &CudaStream) -> Result<(), F
     let view = nv12(&bytes)?;
     let spec = PreprocessSpec::imagenet(SIDE_PX, SIDE_PX);
     for pixels_in in [PixelsIn::DeviceMemory, PixelsIn::PinnedMemory] {
-        let mut preprocessor = DevicePreprocessor::new(device, spec.clone(), CacheElement::F16, pixels_in)?;
-        let out = device.allocate(preprocessor.pixel_values_bytes(1))?;
+        let room = FrameRoom { largest: (WIDTH, HEIGHT), target: (SIDE_PX, SIDE_PX), pixels_in };
+        let [filters, pixels, between] = [room.filters_bytes(), room.pixels_bytes(), room.between_bytes()]
+            .map(|bytes| device.allocate(bytes));
+        let (filters, pixels, between) = (filters?, pixels?, between?);
+        let memory =
+            FrameMemory { filters: filters.slice(), pixels: pixels.slice(), between: between.slice() };
+        let mut preprocessor = DevicePreprocessor::new(device, room, CacheElement::F16, memory)?;
+        let out = device.allocate(3 * 2 * (SIDE_PX * SIDE_PX) as usize)?;
         let taken = microseconds(device, stream, || {
-            Ok(preprocessor.enqueue(device, stream, &[view], out.slice())?)
+            preprocessor.enqueue(device, stream, &spec, &[view], out.slice())?;
+            Ok(())
         })?;
         println!("one frame out of the host's memory, pixels in {pixels_in:?}: {taken:.0} us");
     }

@@ -19,6 +19,8 @@ pub(crate) struct Context {
     device: sys::CUdevice,
     context: sys::CUcontext,
     pub(crate) description: String,
+    /// Its memory is the host's.
+    pub(crate) integrated: bool,
     kernels: HashMap<&'static str, Kernel>,
     /// For zeroing memory, so that nothing needs to wait for the whole context: that would spoil another thread's capture.
     housekeeping: sys::CUstream,
@@ -51,12 +53,17 @@ impl Context {
         let number = number.ok_or(CudaError::NoDevice { ordinal, count })?;
         let device = result::device::get(number).map_err(fail("looking for"))?;
         let name = result::device::get_name(device).map_err(fail("asking for the name of"))?;
+        let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED;
         // SAFETY: `device` was returned by the driver.
+        let integrated = unsafe { result::device::get_attribute(device, attribute) };
+        let integrated = integrated.map_err(fail("asking for the memory of"))? != 0;
+        // SAFETY: as above.
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(fail("opening"))?;
         let mut context = Context {
             device,
             context,
             description: format!("{name} (GPU {ordinal})"),
+            integrated,
             kernels: HashMap::new(),
             housekeeping: ptr::null_mut(),
             live: Mutex::default(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use belvedere_kernels::device::{Argument, Device, DeviceError, DeviceSlice, Launch, MemoryInfo, Pitched};
 use cudarc::driver::result::{self, DriverError};
@@ -78,6 +79,10 @@ impl Device for CudaDevice {
 
     fn description(&self) -> String {
         self.context.description.clone()
+    }
+
+    fn shares_memory(&self) -> bool {
+        self.context.integrated
     }
 
     fn memory_info(&self) -> Result<MemoryInfo, DeviceError> {
@@ -163,6 +168,17 @@ impl Device for CudaDevice {
 
     fn record(&self, stream: &CudaStream) -> Result<CudaEvent, DeviceError> {
         CudaEvent::recorded(stream)
+    }
+
+    fn record_timed(&self, stream: &CudaStream) -> Result<CudaEvent, DeviceError> {
+        CudaEvent::timed(stream)
+    }
+
+    fn elapsed(&self, from: &CudaEvent, to: &CudaEvent) -> Result<Option<Duration>, DeviceError> {
+        let doing = || "asking for the time between two events".to_owned();
+        // SAFETY: both are alive and were recorded. The driver refuses events without a clock and such as are not past.
+        let ms = self.context.run(doing, || unsafe { result::event::elapsed(from.raw, to.raw) })?;
+        Ok(Some(Duration::from_secs_f64(f64::from(ms.max(0.0)) / 1e3)))
     }
 
     fn stream_wait(&self, stream: &CudaStream, event: &CudaEvent) -> Result<(), DeviceError> {

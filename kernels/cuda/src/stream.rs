@@ -88,10 +88,18 @@ unsafe impl Send for CudaEvent {}
 unsafe impl Sync for CudaEvent {}
 
 impl CudaEvent {
+    /// Without a clock: hardly anybody asks, and it is quicker.
     pub(crate) fn recorded(stream: &CudaStream) -> Result<CudaEvent, DeviceError> {
+        CudaEvent::with(stream, sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
+    }
+
+    /// With the time at which the stream passes it.
+    pub(crate) fn timed(stream: &CudaStream) -> Result<CudaEvent, DeviceError> {
+        CudaEvent::with(stream, sys::CUevent_flags::CU_EVENT_DEFAULT)
+    }
+
+    fn with(stream: &CudaStream, flags: sys::CUevent_flags) -> Result<CudaEvent, DeviceError> {
         let doing = || "recording an event".to_owned();
-        // Without a clock: nobody asks, and it is quicker.
-        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
         let raw = stream.context.run(doing, || result::event::create(flags))?;
         let event = CudaEvent { context: stream.context.clone(), raw };
         // SAFETY: both are alive.
@@ -102,7 +110,7 @@ impl CudaEvent {
 
 impl Drop for CudaEvent {
     fn drop(&mut self) {
-        // SAFETY: made in `recorded` and destroyed once; the driver keeps what streams still wait for.
+        // SAFETY: made in `with` and destroyed once; the driver keeps what streams still wait for.
         let _ = self.context.bind().and_then(|()| unsafe { result::event::destroy(self.raw) });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use belvedere_kernels::device::{Device, DeviceError, DeviceSlice, Launch, MemoryInfo, Pitched};
 
@@ -46,6 +47,7 @@ pub struct HostGraph(Vec<Work>);
 pub(crate) struct Shared {
     memories: Mutex<Memories>,
     order: Mutex<Order>,
+    shares_memory: bool,
     /// Held by whoever does work, so that the pieces of a stream are done one after another.
     turn: Mutex<()>,
 }
@@ -54,24 +56,30 @@ impl HostDevice {
     /// Of 16 GiB, which are taken from the machine only as they are allocated.
     #[expect(clippy::new_without_default, reason = "a device is no default of anything")]
     pub fn new() -> HostDevice {
-        HostDevice::with(16 << 30, None)
+        HostDevice::with(16 << 30, None, false)
+    }
+
+    /// As [`HostDevice::new`], one that says its memory is the host's too.
+    pub fn sharing_memory() -> HostDevice {
+        HostDevice::with(16 << 30, None, true)
     }
 
     /// As [`HostDevice::new`], with work done at moments that `seed` decides.
     pub fn seeded(seed: u64) -> HostDevice {
-        HostDevice::with(16 << 30, Some(Random(seed)))
+        HostDevice::with(16 << 30, Some(Random(seed)), false)
     }
 
     /// As [`HostDevice::new`], of `total_bytes`.
     pub fn of_bytes(total_bytes: usize) -> HostDevice {
-        HostDevice::with(total_bytes, None)
+        HostDevice::with(total_bytes, None, false)
     }
 
-    fn with(total: usize, random: Option<Random>) -> HostDevice {
+    fn with(total: usize, random: Option<Random>, shares_memory: bool) -> HostDevice {
         let order = Order { streams: [].into(), random, next_number: 0 };
         HostDevice(Arc::new(Shared {
             memories: Mutex::new(Memories::new(total)),
             order: Mutex::new(order),
+            shares_memory,
             turn: Mutex::new(()),
         }))
     }
@@ -254,6 +262,10 @@ impl Device for HostDevice {
         "host (kernels as C++, for tests)".into()
     }
 
+    fn shares_memory(&self) -> bool {
+        self.0.shares_memory
+    }
+
     fn memory_info(&self) -> Result<MemoryInfo, DeviceError> {
         Ok(self.0.memories().info())
     }
@@ -326,6 +338,22 @@ impl Device for HostDevice {
         };
         let capture = queue.capture.as_ref().map(|capture| capture.number);
         Ok(HostEvent { stream: stream.number, mark: queue.appended, capture })
+    }
+
+    fn record_timed(&self, stream: &HostStream) -> Result<HostEvent, DeviceError> {
+        if self.is_capturing(stream) {
+            return Err(Shared::error("recording an event with a time", "the stream is captured"));
+        }
+        self.record(stream)
+    }
+
+    /// `None`: work is done when somebody asks for it, which says nothing of how long it takes.
+    fn elapsed(&self, from: &HostEvent, to: &HostEvent) -> Result<Option<Duration>, DeviceError> {
+        let order = self.0.order();
+        match from.stream == to.stream && order.is_past(from)? && order.is_past(to)? {
+            true => Ok(None),
+            false => Err(Shared::error("asking for the time between two events", "not yet past")),
+        }
     }
 
     fn stream_wait(&self, stream: &HostStream, event: &HostEvent) -> Result<(), DeviceError> {

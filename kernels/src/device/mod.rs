@@ -7,6 +7,8 @@
 mod launch;
 mod slice;
 
+use std::time::Duration;
+
 pub use launch::{Argument, Launch};
 pub use slice::{DeviceSlice, SliceError};
 
@@ -91,6 +93,9 @@ pub trait Device {
     /// Name and kind, in one line for people.
     fn description(&self) -> String;
 
+    /// Whether its memory is the host's too, so that it reads pinned memory where it lies.
+    fn shares_memory(&self) -> bool;
+
     /// How much memory there is.
     ///
     /// # Errors
@@ -146,6 +151,19 @@ pub trait Device {
     /// # Errors
     /// The device refuses.
     fn record(&self, stream: &Self::Stream) -> Result<Self::Event, DeviceError>;
+
+    /// The same mark, with the time at which the stream passes it. Not while the stream is captured.
+    ///
+    /// # Errors
+    /// The device refuses.
+    fn record_timed(&self, stream: &Self::Stream) -> Result<Self::Event, DeviceError>;
+
+    /// What passed between two marks with a time, both of one stream and passed by now; `None` where the device takes no
+    /// times.
+    ///
+    /// # Errors
+    /// A mark without a time, or one that is not passed yet; something before it failed.
+    fn elapsed(&self, from: &Self::Event, to: &Self::Event) -> Result<Option<Duration>, DeviceError>;
 
     /// Lets what is appended to `stream` from now on wait for `event`, of whatever stream.
     ///

@@ -21,4 +21,7 @@ pub use decode_state::{DecodeState, RowLimits, RowMode};
 pub use element::CacheElement;
 pub use next_token::{ChosenToken, NextToken};
 pub use past_mask::PastMask;
-pub use preprocess::{DevicePreprocessor, FrameSource, PictureShape, PixelsIn, Preprocess, ResizeTables};
+pub use preprocess::{
+    DevicePreprocessor, FrameMemory, FrameRoom, FrameSource, PictureShape, PixelsIn, Preprocess,
+    PreprocessTimes, ResizeTables,
+};

@@ -6,12 +6,16 @@ mod in_flight;
 pub mod ort;
 pub mod scripted;
 pub mod tensorrt;
+mod view_encoder;
 
 use std::any::Any;
 use std::sync::Arc;
 
+use belvedere_kernels::PixelValues;
+
 pub use cancel::{CancelGuard, CancelToken};
 pub use in_flight::{Ended, How, InFlight, Source, Ticket};
+pub use view_encoder::{EncodedViews, ViewEncoder};
 
 use crate::ModelError;
 
@@ -24,6 +28,12 @@ pub struct Pixels<'a> {
     pub height: usize,
     /// `3 * height * width` values, row-major.
     pub data: &'a [f32],
+}
+
+impl<'a> From<&'a PixelValues> for Pixels<'a> {
+    fn from(values: &'a PixelValues) -> Pixels<'a> {
+        Pixels { width: values.width as usize, height: values.height as usize, data: &values.data }
+    }
 }
 
 /// What the vision tower made of one picture: `[tokens, dim]`, kept where the engine runs.
@@ -157,6 +167,11 @@ pub trait Engine: Send {
             what: "image features",
             reason: "made by another engine".to_owned(),
         })
+    }
+
+    /// The engine as one that prepares pictures itself, where it is one.
+    fn view_encoder(&mut self) -> Option<&mut dyn ViewEncoder> {
+        None
     }
 
     /// The engine as one whose sequences join and leave a running batch, where it is one.

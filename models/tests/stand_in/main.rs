@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_order;
+mod frames;
 mod goldens;
 mod half;
 mod joining;
@@ -13,4 +14,5 @@ mod logits;
 mod memory;
 mod models;
 mod ort_networks;
+mod shots;
 mod trouble;

@@ -1,10 +1,11 @@
 //! Memory is taken as planned, or fewer sequences run at once.
 
 use belvedere_kernels::device::Device;
+use belvedere_kernels::launch::{FrameRoom, PixelsIn};
 use belvedere_kernels_host::HostDevice;
 use belvedere_models::engine::Engine;
 use belvedere_models::engine::tensorrt::{
-    DeviceEngine, HEADROOM_BYTES, MemoryPlan, ModelShape, ScratchBytes,
+    DeviceEngine, HEADROOM_BYTES, LARGEST_FRAME_PX, MemoryPlan, ModelShape, ScratchBytes,
 };
 use belvedere_models::graph::Element;
 use belvedere_models::{CancelToken, GenerationOptions};
@@ -65,7 +66,9 @@ fn where_memory_is_short_fewer_sequences_run_at_once() {
     let profiles = model.profiles(8);
     let shape = ModelShape::new(&model.config, model.size.0, model.size.1, Element::F32).unwrap();
     let scratch = ScratchBytes { decode: 4096, encode: 4096 };
-    let plan = |rows| MemoryPlan::new(&shape, &profiles.up_to(rows), scratch);
+    let frames =
+        FrameRoom { largest: LARGEST_FRAME_PX, target: model.size, pixels_in: PixelsIn::DeviceMemory };
+    let plan = |rows| MemoryPlan::new(&shape, &profiles.up_to(rows), scratch).with_frames(&frames);
     for (rows, spare, expected) in [(8, 0, 8), (8, -1, 4), (4, 0, 4), (2, 0, 2), (2, -1, 1), (1, 0, 1)] {
         let bytes = plan(rows).total_bytes() as isize + HEADROOM_BYTES as isize + spare;
         let device = HostDevice::of_bytes(bytes as usize);

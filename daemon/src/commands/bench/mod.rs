@@ -104,11 +104,9 @@ impl Runs<'_> {
         let cancel = CancelToken::new();
         let all = Instant::now();
         let view = self.picture.view().map_err(crate::analyst::AnalysisError::from)?;
-        let clock = Instant::now();
-        let pixels = analyst.preprocess(&view)?;
-        samples.add("preprocess", ms_since(clock));
-        let (features, vision_ms) = analyst.encode(&pixels, &cancel)?;
-        samples.add("vision", vision_ms);
+        let (features, timing) = analyst.encode(&view, &cancel)?;
+        samples.add("preprocess", timing.preprocess);
+        samples.add("vision", timing.vision);
         let generated = analyst.generate(&features, &self.prompt, &cancel)?;
         let Some(Generation { token_ids, log_probs, timing: times }) = generated.into_iter().next() else {
             return Err(CommandError::Missed("the model gave no answer".to_owned()));

@@ -65,8 +65,7 @@ fn frame(
     let cancel = CancelToken::new();
     let clock = Instant::now();
     let view = picture.view().map_err(AnalysisError::from)?;
-    let pixels = analyst.preprocess(&view)?;
-    let (features, _) = analyst.encode(&pixels, &cancel)?;
+    let (features, _) = analyst.encode(&view, &cancel)?;
     let questions = analyst.questions(phrases, form)?;
     let mut said: Vec<Vec<u32>> = Vec::with_capacity(questions.len());
     for (_, asked) in &questions {

@@ -82,10 +82,7 @@ impl Interview {
 
 fn encode(analyst: &mut Analyst, path: &Path) -> Result<EncodedImage, CommandError> {
     let picture = picture::read(path)?;
-    let clock = std::time::Instant::now();
-    let pixels = analyst.preprocess(&picture.view().map_err(AnalysisError::from)?)?;
-    let preprocess = clock.elapsed().as_secs_f64() * 1e3;
-    let (features, vision) = analyst.encode(&pixels, &CancelToken::new())?;
-    let timing = TimingMs { preprocess, vision, ..TimingMs::default() };
+    let view = picture.view().map_err(AnalysisError::from)?;
+    let (features, timing) = analyst.encode(&view, &CancelToken::new())?;
     Ok(EncodedImage { path: path.to_owned(), picture, features, timing })
 }

@@ -44,15 +44,17 @@ pub(super) fn compare(expected: &Observed, found: &Observed, tolerances: &Tolera
 
 fn preprocess(pairs: &[(&Seen, &Seen)], tolerances: &Tolerances) -> Stage {
     let limit = tolerances.pixels_levels;
-    let same_size = |(a, b): &(&Seen, &Seen)| a.pixels.data.len() == b.pixels.data.len();
-    let differences = pairs.iter().flat_map(|(a, b)| a.pixels.data.iter().zip(&b.pixels.data));
+    let layouts = || pairs.iter().flat_map(|(a, b)| a.pixel_values.iter().zip(&b.pixel_values));
+    let same_size = pairs.iter().all(|(a, b)| a.pixel_values.len() == b.pixel_values.len())
+        && layouts().all(|(a, b)| a.len() == b.len());
+    let differences = layouts().flat_map(|(a, b)| a.iter().zip(b));
     // A level is 1/255 of the range before normalisation, which divides by about 0.225.
     let worst =
         differences.map(|(a, b)| f64::from((a - b).abs()) * 255.0 * LEAST_DEVIATION).fold(0.0, larger);
     Stage {
         name: "preprocess",
-        outcome: Outcome::passed_if(worst <= limit && pairs.iter().all(same_size)),
-        says: format!("worst pixel {worst:.3} levels of 255 off (limit {limit})"),
+        outcome: Outcome::passed_if(worst <= limit && same_size && !pairs.is_empty()),
+        says: format!("worst pixel {worst:.3} levels of 255 off (RGB, NV12, I420; limit {limit})"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod compare;
 mod drawn;
+mod layouts;
 mod observed;
 mod pictures;
 mod report;

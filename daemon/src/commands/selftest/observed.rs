@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use belvedere_kernels::PixelValues;
 use belvedere_models::{CancelToken, Generation, Prompt, Task, TaskInput};
 use serde::Serialize;
 
 use super::super::CommandError;
 use super::super::bench::samples::{Samples, Summary};
 use super::Pictures;
+use super::layouts::layouts;
 use super::wrong;
 use crate::analyst::Analyst;
 
@@ -34,7 +34,8 @@ pub(super) struct Observed {
 
 /// Of one picture.
 pub(super) struct Seen {
-    pub(super) pixels: PixelValues,
+    /// What the vision tower is given, for each of the picture's [`layouts`].
+    pub(super) pixel_values: Vec<Vec<f32>>,
     pub(super) features: Vec<f32>,
     /// The chosen answer to each prompt.
     pub(super) greedy: Answers,
@@ -76,8 +77,10 @@ impl Observed {
         for (place, picture) in pictures.all.iter().enumerate() {
             let leader = reference.and_then(|reference| reference.pictures.get(place));
             let view = picture.view().map_err(wrong)?;
-            let pixels = analyst.preprocess(&view)?;
-            let (features, _) = analyst.encode(&pixels, &CancelToken::new())?;
+            let layouts = layouts(picture).map_err(wrong)?;
+            let pixel_values = layouts.iter().map(|view| analyst.pixel_values(view));
+            let pixel_values = pixel_values.collect::<Result<_, _>>()?;
+            let (features, _) = analyst.encode(&view, &CancelToken::new())?;
             let mut answers = |beams, leader: Option<&Answers>| {
                 let cancel = CancelToken::new();
                 let said = analyst.generate_with(&features, &prompts, beams, MAX_NEW_TOKENS, &cancel)?;
@@ -92,7 +95,7 @@ impl Observed {
             let greedy = answers(1, leader.map(|leader| &leader.greedy))?;
             let beams = answers(BEAMS, leader.map(|leader| &leader.beams))?;
             let features = analyst.read_features(&features)?;
-            seen.push(Seen { pixels, features, greedy, beams });
+            seen.push(Seen { pixel_values, features, greedy, beams });
         }
         let mut times = Samples::default();
         if let Some(picture) = pictures.all.first() {
@@ -119,11 +122,9 @@ fn measure(
     let ms_since = |clock: Instant| clock.elapsed().as_secs_f64() * 1e3;
     let all = Instant::now();
     let view = picture.view().map_err(wrong)?;
-    let clock = Instant::now();
-    let pixels = analyst.preprocess(&view)?;
-    times.add("preprocess", ms_since(clock));
-    let (features, vision_ms) = analyst.encode(&pixels, &cancel)?;
-    times.add("vision", vision_ms);
+    let (features, timing) = analyst.encode(&view, &cancel)?;
+    times.add("preprocess", timing.preprocess);
+    times.add("vision", timing.vision);
     let caption = prompts.get(..1).unwrap_or_default();
     let said = analyst.generate_with(&features, caption, 1, MAX_NEW_TOKENS, &cancel)?;
     if let Some(Generation { timing, .. }) = said.first() {

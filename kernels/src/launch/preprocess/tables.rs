@@ -23,6 +23,16 @@ pub struct ResizeTables {
     vertical: AxisPlace,
 }
 
+/// See [`ResizeTables::between_bytes`].
+pub(super) fn between_bytes(source: (u32, u32), target: (u32, u32)) -> usize {
+    let words = if vertical_first(source, target) {
+        source.0.div_ceil(4) as usize * target.1 as usize
+    } else {
+        source.1.div_ceil(4) as usize * target.0 as usize
+    };
+    3 * 4 * words
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AxisPlace {
     spans: usize,
@@ -62,12 +72,18 @@ impl ResizeTables {
 
     /// Bytes of the picture between the two passes: words of four samples along the axis of the second.
     pub fn between_bytes(&self, target: (u32, u32)) -> usize {
-        let words = if self.vertical_first {
-            self.source.0.div_ceil(4) as usize * target.1 as usize
-        } else {
-            self.source.1.div_ceil(4) as usize * target.0 as usize
+        between_bytes(self.source, target)
+    }
+
+    /// More than the filters of any picture take whose sides are no longer than `longest_px`.
+    pub fn most_bytes(longest_px: u32, target: (u32, u32)) -> usize {
+        let axis = |target: u32| {
+            let target = target as usize;
+            // The window is four samples wide, times the scale where it shrinks, and begins anywhere in a word.
+            let taps = (4 * (longest_px as usize).max(target)).div_ceil(target.max(1)) + 1;
+            (8 * (target + 1)).next_multiple_of(16) + 16 * target * ((taps + 6) / 4)
         };
-        3 * 4 * words
+        axis(target.0) + axis(target.1)
     }
 
     /// Addresses of spans and weights and the number of words, of both axes.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belvedere_kernels::device::{Device, DeviceSlice, Memory, PinnedMemory};
+use belvedere_kernels::launch::{FrameRoom, PixelsIn};
 
 use super::admission::Admission;
 use super::cross_source::{CrossPlace, CrossSource};
@@ -22,13 +23,17 @@ use crate::ModelError;
 use crate::checkpoint::FlorenceConfig;
 use crate::decode::DecoderConfig;
 use crate::engine::{
-    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, ImageFeatures, InFlight, KeptPrompt, Pixels, Ticket,
+    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, ImageFeatures, InFlight, KeptPrompt, Pixels,
+    Ticket, ViewEncoder,
 };
 use crate::graph::Element;
 
 /// Steps that are put into the stream before the first of them has been read. A sequence that ends is noticed as many
 /// steps late at most.
 const STEPS_AHEAD: usize = 6;
+
+/// Width and height in pixels of the largest frame that memory is planned for where nobody says otherwise.
+pub const LARGEST_FRAME_PX: (u32, u32) = (3840, 2160);
 
 /// Florence-2 on a device with memory of its own. Sequences about any pictures join and leave a running batch; steps are
 /// captured, replayed, and read behind.
@@ -38,7 +43,7 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) networks: N,
     plan: MemoryPlan,
     pub(super) decoder: DecoderConfig,
-    pictures: PictureEncoder<D, N::Network>,
+    pub(super) pictures: PictureEncoder<D, N::Network>,
     pub(super) prompts: PromptEncoder<D, N::Network>,
     pub(super) features: Pool<D>,
     /// By the tokens that prompts are padded to.
@@ -50,10 +55,12 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) ended: Vec<Ended>,
     /// Why nothing can be decoded any more.
     pub(super) broken: Option<String>,
+    /// Sizes of pictures of which the log has said that the CPU prepares them.
+    pub(super) said_not_taken: Vec<(u32, u32)>,
 }
 
 /// Features on the device.
-struct DeviceFeatures(Arc<Lease>);
+pub(super) struct DeviceFeatures(pub(super) Arc<Lease>);
 
 /// A prompt on the device, padded to so many tokens.
 struct DeviceKept {
@@ -62,12 +69,10 @@ struct DeviceKept {
 }
 
 impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
-    /// Plans memory for a model and takes it: for as many sequences at once as `profiles` have, or fewer where there is
-    /// not so much. `size_px` is the pictures' width and height, and `element` that of the networks' graphs.
+    /// As [`for_frames`](Self::for_frames), with [`LARGEST_FRAME_PX`].
     ///
     /// # Errors
-    /// A size that the model cannot take, profiles of another model, too little memory for a single sequence, a device
-    /// that refuses.
+    /// The same.
     pub fn new(
         device: D,
         networks: N,
@@ -75,6 +80,25 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         size_px: (u32, u32),
         profiles: &Profiles,
         element: Element,
+    ) -> Result<Self, ModelError> {
+        Self::for_frames(device, networks, config, size_px, profiles, element, LARGEST_FRAME_PX)
+    }
+
+    /// Plans memory for a model and takes it: for as many sequences at once as `profiles` have, or fewer where there is
+    /// not so much. `size_px` is the pictures' width and height, `element` that of the networks' graphs, and `frame_px` the
+    /// size of the largest frame that is prepared on the device.
+    ///
+    /// # Errors
+    /// A size that the model cannot take, profiles of another model, too little memory for a single sequence, a device
+    /// that refuses.
+    pub fn for_frames(
+        device: D,
+        networks: N,
+        config: &FlorenceConfig,
+        size_px: (u32, u32),
+        profiles: &Profiles,
+        element: Element,
+        frame_px: (u32, u32),
     ) -> Result<Self, ModelError> {
         let shape = ModelShape::new(config, size_px.0, size_px.1, element)?;
         let longest = profiles.buckets.last().map_or(0, |bucket| shape.bucket_source(bucket));
@@ -86,7 +110,9 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
             let reason = format!("{odd} rows are more than {BLOCK_ROWS} and no multiple of it");
             return Err(ModelError::Request { what: "profiles", reason });
         }
-        let (profiles, plan) = fitting(&device, &networks, &shape, profiles)?;
+        let pixels_in = if device.shares_memory() { PixelsIn::PinnedMemory } else { PixelsIn::DeviceMemory };
+        let frames = FrameRoom { largest: frame_px, target: size_px, pixels_in };
+        let (profiles, plan) = fitting(&device, &networks, &shape, profiles, &frames)?;
         tracing::info!(%plan, device = device.description(), "planned");
         let workspace = Workspace::new(device, shape, profiles, &plan)?;
         fill_tables(&workspace, plan.rows())?;
@@ -94,7 +120,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         let kept = workspace.profiles.buckets.iter().map(|bucket| bucket.prompt);
         let kept = kept.map(|prompt| (prompt, Pool::new(shape.kept_bytes(prompt)))).collect();
         Ok(Self {
-            pictures: PictureEncoder::new(&workspace)?,
+            pictures: PictureEncoder::new(&workspace, frames)?,
             prompts: PromptEncoder::new(&workspace)?,
             features: Pool::new(shape.features_bytes()),
             kept,
@@ -103,6 +129,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
             next_ticket: Ticket::FIRST,
             ended: Vec::new(),
             broken: None,
+            said_not_taken: Vec::new(),
             workspace,
             networks,
             plan,
@@ -151,7 +178,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// Waits until the encoders' stream has passed `event`; what is being decoded goes on meanwhile.
-    fn wait_for(&mut self, event: &D::Event) -> Result<(), ModelError> {
+    pub(super) fn wait_for(&mut self, event: &D::Event) -> Result<(), ModelError> {
         let doing = "waiting for the encoders";
         while self.broken.is_none() && self.batch.is_live() {
             if self.workspace.device.is_past(event).map_err(failed(doing))? {
@@ -160,6 +187,31 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
             self.go_on()?;
         }
         self.workspace.device.wait(event).map_err(failed(doing))
+    }
+
+    /// Memory for the features of so many pictures, and where it is.
+    pub(super) fn lease_features(
+        &mut self,
+        pictures: usize,
+    ) -> Result<(Vec<Lease>, Vec<DeviceSlice>), ModelError> {
+        let leases = (0..pictures).map(|_| self.features.lease(&self.workspace.device));
+        let leases: Vec<Lease> = leases.collect::<Result<_, _>>()?;
+        let slices = leases.iter().map(|lease| self.features_slice(lease));
+        let slices = slices.collect::<Result<_, _>>()?;
+        Ok((leases, slices))
+    }
+
+    /// The values of what the encoders' stream leaves in `from`.
+    pub(super) fn read(&self, from: DeviceSlice) -> Result<Vec<f32>, ModelError> {
+        let doing = "reading values";
+        let Workspace { device, encode, shape, .. } = &self.workspace;
+        let pinned = device.pinned(from.bytes()).map_err(failed(doing))?;
+        device.copy(encode, pinned.slice(), from).map_err(failed(doing))?;
+        let event = device.record(encode).map_err(failed(doing))?;
+        device.wait(&event).map_err(failed(doing))?;
+        let mut bytes = vec![0; from.bytes()];
+        pinned.read(0, &mut bytes).map_err(failed(doing))?;
+        Ok(to_f32(&bytes, shape.element))
     }
 
     /// Features that this engine made.
@@ -270,10 +322,7 @@ where
         let mut all = Vec::with_capacity(pictures.len());
         for pictures in pictures.chunks(at_once) {
             cancel.check()?;
-            let leases = pictures.iter().map(|_| self.features.lease(&self.workspace.device));
-            let leases: Vec<Lease> = leases.collect::<Result<_, _>>()?;
-            let slices = leases.iter().map(|lease| self.features_slice(lease));
-            let slices: Vec<DeviceSlice> = slices.collect::<Result<_, _>>()?;
+            let (leases, slices) = self.lease_features(pictures.len())?;
             let event = self.pictures.encode(&self.workspace, &mut self.networks, pictures, &slices)?;
             self.wait_for(&event)?;
             all.extend(leases.into_iter().map(|lease| {
@@ -286,17 +335,12 @@ where
     }
 
     fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, ModelError> {
-        let doing = "reading image features";
         let lease = self.own_features(features)?;
-        let from = self.features_slice(&lease)?;
-        let Workspace { device, encode, shape, .. } = &self.workspace;
-        let pinned = device.pinned(from.bytes()).map_err(failed(doing))?;
-        device.copy(encode, pinned.slice(), from).map_err(failed(doing))?;
-        let event = device.record(encode).map_err(failed(doing))?;
-        device.wait(&event).map_err(failed(doing))?;
-        let mut bytes = vec![0; from.bytes()];
-        pinned.read(0, &mut bytes).map_err(failed(doing))?;
-        Ok(to_f32(&bytes, shape.element))
+        self.read(self.features_slice(&lease)?)
+    }
+
+    fn view_encoder(&mut self) -> Option<&mut dyn ViewEncoder> {
+        Some(self)
     }
 
     fn in_flight(&mut self) -> Option<&mut dyn InFlight> {

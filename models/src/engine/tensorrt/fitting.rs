@@ -1,6 +1,7 @@
 //! As many sequences at once as there is memory for.
 
 use belvedere_kernels::device::Device;
+use belvedere_kernels::launch::FrameRoom;
 
 use super::memory_plan::{HEADROOM_BYTES, MemoryPlan};
 use super::open::scratch_bytes;
@@ -14,6 +15,7 @@ pub(super) fn fitting<D: Device, N: Networks<D>>(
     networks: &N,
     shape: &ModelShape,
     profiles: &Profiles,
+    frames: &FrameRoom,
 ) -> Result<(Profiles, MemoryPlan), ModelError> {
     let doing = "planning memory";
     let memory = device.memory_info().map_err(failed(doing))?;
@@ -22,8 +24,9 @@ pub(super) fn fitting<D: Device, N: Networks<D>>(
     for rows in profiles.rows.iter().rev() {
         let fewer = profiles.up_to(*rows);
         let scratch = scratch_bytes(networks, &fewer)?;
-        let plan = MemoryPlan::new(shape, &fewer, scratch);
-        if plan.total_bytes().saturating_add(HEADROOM_BYTES) <= memory.free {
+        let plan = MemoryPlan::new(shape, &fewer, scratch).with_frames(frames);
+        let pinned = if device.shares_memory() { plan.pinned_bytes() } else { 0 };
+        if plan.total_bytes().saturating_add(pinned + HEADROOM_BYTES) <= memory.free {
             if let Some(too_large) = smallest_plan {
                 tracing::warn!(
                     free_mib = mib(memory.free),

@@ -66,7 +66,9 @@ impl GpuMachine {
             &options.cancel,
         )?;
         options.cancel.check()?;
-        let engine = DeviceEngine::new(device, networks, config, size_px, graphs.profiles(), element)?;
+        let (profiles, frame_px) = (graphs.profiles(), options.largest_frame_px);
+        let engine =
+            DeviceEngine::for_frames(device, networks, config, size_px, profiles, element, frame_px)?;
         Ok(Box::new(engine))
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use belvedere_kernels::launch::FrameRoom;
+
 use super::step_kernels::token_scratch_bytes;
 use super::{ModelShape, Profiles};
 
@@ -72,6 +74,12 @@ pub enum Purpose {
     Masked,
     /// Zeros: what a row's caches are wiped with.
     Zeros,
+    /// Filters for the sizes of frames, and what levels become.
+    FrameFilters,
+    /// Frames as their decoders give them, and the table that tells of them.
+    FramePixels,
+    /// Frames between the two passes of resizing.
+    FrameBetween,
     /// Pictures for the vision graph.
     PixelValues,
     /// What the vision graph makes of them.
@@ -103,6 +111,7 @@ impl Purpose {
             P::CrossCache { .. } | P::CrossMask { .. } => "cross caches",
             P::Encoded(_) | P::EncodedMask => "encoder results",
             P::DecodeScratch | P::EncodeScratch => "scratch",
+            P::FrameFilters | P::FramePixels | P::FrameBetween => "frames",
             P::PixelValues | P::PictureFeatures | P::PromptFeatures => "pictures",
             _ => "state",
         }
@@ -115,6 +124,8 @@ impl Purpose {
 pub struct MemoryPlan {
     bytes: BTreeMap<Purpose, usize>,
     rows: usize,
+    /// Of the host.
+    pinned: usize,
 }
 
 /// Bytes that executions of the graphs need for themselves, the most of any profile.
@@ -128,6 +139,10 @@ pub struct ScratchBytes {
 
 /// Memory comes in pieces of this many bytes.
 const GRAIN_BYTES: usize = 256;
+
+fn in_grains(bytes: usize) -> usize {
+    bytes.max(1).next_multiple_of(GRAIN_BYTES)
+}
 
 impl MemoryPlan {
     /// What a model takes at all these profiles.
@@ -182,9 +197,20 @@ impl MemoryPlan {
             bytes.insert(Purpose::CrossMask { prompt }, mask);
         }
         for bytes in bytes.values_mut() {
-            *bytes = (*bytes).max(1).next_multiple_of(GRAIN_BYTES);
+            *bytes = in_grains(*bytes);
         }
-        MemoryPlan { bytes, rows }
+        MemoryPlan { bytes, rows, pinned: 0 }
+    }
+
+    /// The same with what it takes to prepare frames.
+    pub fn with_frames(mut self, room: &FrameRoom) -> MemoryPlan {
+        self.bytes.extend([
+            (Purpose::FrameFilters, in_grains(room.filters_bytes())),
+            (Purpose::FramePixels, in_grains(room.pixels_bytes())),
+            (Purpose::FrameBetween, in_grains(room.between_bytes())),
+        ]);
+        self.pinned = room.pinned_bytes();
+        self
     }
 
     /// Sequences that run at once.
@@ -195,6 +221,11 @@ impl MemoryPlan {
     /// Bytes of everything.
     pub fn total_bytes(&self) -> usize {
         self.bytes.values().sum()
+    }
+
+    /// Bytes of the host's memory that frames pass through, pinned, in addition.
+    pub fn pinned_bytes(&self) -> usize {
+        self.pinned
     }
 
     /// Every piece and its bytes.
@@ -218,6 +249,9 @@ impl fmt::Display for MemoryPlan {
         write!(f, "{total:.1} MiB of device memory for {} sequence{plural} at once", self.rows)?;
         for (place, (group, bytes)) in groups.into_iter().enumerate() {
             write!(f, "{}{group} {:.1}", if place == 0 { ": " } else { ", " }, mib(bytes))?;
+        }
+        if self.pinned > 0 {
+            write!(f, "; {:.1} MiB of pinned memory for frames", mib(self.pinned))?;
         }
         Ok(())
     }

@@ -34,11 +34,12 @@ mod step_kernels;
 mod step_ring;
 mod step_variant;
 mod trt_networks;
+mod view_encoding;
 mod waiting;
 mod workspace;
 
 pub use build_progress::{BuildProgress, OnBuild};
-pub use device_engine::DeviceEngine;
+pub use device_engine::{DeviceEngine, LARGEST_FRAME_PX};
 pub use engine_files::{
     BuilderIdentity, BuiltEngine, EngineBuilder, EngineFiles, EngineRequest, GpuIdentity, MeasuredEngine,
     OnPhase, TensorRtBuilder, UsePlan,
