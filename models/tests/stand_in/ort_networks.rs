@@ -10,7 +10,9 @@ use belvedere_models::ModelError;
 use belvedere_models::checkpoint::{FlorenceConfig, Weights};
 use belvedere_models::engine::ort::environment;
 use belvedere_models::engine::tensorrt::{GraphName, Network, Networks, Profile};
-use belvedere_models::graph::{DecoderShape, Element, GraphOptions, Graphs, Port, Query, VisionShape};
+use belvedere_models::graph::{
+    DecoderShape, Element, GraphOptions, Graphs, Port, Query, Target, VisionShape,
+};
 use half::f16;
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
@@ -67,7 +69,11 @@ impl OrtNetworks {
         element: Element,
     ) -> OrtNetworks {
         let environment = environment(None).expect("ONNX Runtime");
-        let options = GraphOptions { element, ..GraphOptions::new(config, weights, width, height) };
+        let options = GraphOptions {
+            element,
+            target: Target::TensorRt,
+            ..GraphOptions::new(config, weights, width, height)
+        };
         let graphs = Graphs::new(config, options).expect("graphs");
         let written = [
             (GraphName::Vision, graphs.vision(&VisionShape::default())),
