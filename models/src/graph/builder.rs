@@ -380,11 +380,12 @@ impl GraphBuilder {
 
     /// LayerNorm of tokens over the last axis, in f32 whatever the graph's type (specification section 8.1).
     pub(super) fn layer_norm(&mut self, x: &Value, prefix: &str) -> Value {
-        let [scale, bias] = self.norm_weights(prefix, TOKENS_RANK);
+        // Vectors whoever the target is: ONNX Runtime merges a sum with the norm behind it and then takes nothing else.
+        let [scale, bias] = self.norm_weights(prefix, 1);
         self.normalised(x, &scale, &bias)
     }
 
-    /// LayerNorm's weight and bias for what has `rank` sides.
+    /// LayerNorm's weight and bias, for TensorRT with `rank` sides.
     pub(super) fn norm_weights(&mut self, prefix: &str, rank: usize) -> [Value; 2] {
         ["weight", "bias"].map(|name| {
             let tensor = format!("{prefix}.{name}");
