@@ -254,11 +254,12 @@ impl Decoder {
         };
         match &self.capacity {
             None => {
+                let past = g.slice(probabilities, 3, 0, -new_tokens);
                 let new = match new_tokens {
                     1 => g.last_place(probabilities, 3),
                     _ => g.slice(probabilities, 3, -new_tokens, i64::MAX),
                 };
-                (g.slice(probabilities, 3, 0, -new_tokens), new)
+                (past, new)
             }
             Some(capacity) => {
                 let (start, end) = (g.indices(&[0]), g.indices(&[i64::MAX]));
