@@ -117,6 +117,8 @@ pub struct Loading {
     pub on_build: OnBuild,
     /// Ends it.
     pub cancel: CancelToken,
+    /// Builds the model's engines anew, those that are there too.
+    pub rebuild_engines: bool,
 }
 
 /// A loaded model. Owned by one thread.
@@ -159,6 +161,7 @@ impl Analyst {
             threads: settings.threads,
             scratch: folders::cache().map(|folder| folder.join("loading")),
             engines: folders::engines(),
+            rebuild_engines: loading.rebuild_engines,
             on_build: loading.on_build,
             cancel: loading.cancel,
             ..LoadOptions::default()

@@ -210,7 +210,7 @@ pub enum ModelCommand {
         /// Which model, and where it is to run.
         #[command(flatten)]
         model: ModelChoice,
-        /// Build anew what is there already. Engines of other models go too, and are built when these are next used.
+        /// Build this model's engines anew, those that are there already too. Engines of other models stay.
         #[arg(long)]
         rebuild: bool,
     },

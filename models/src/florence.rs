@@ -58,6 +58,8 @@ pub struct LoadOptions {
     pub scratch: Option<std::path::PathBuf>,
     /// The folder of engines built before, for devices whose engines are built; `None` builds without keeping them.
     pub engines: Option<std::path::PathBuf>,
+    /// Builds this model's engines anew, whatever that folder holds.
+    pub rebuild_engines: bool,
     /// Is told how far building has come.
     pub on_build: OnBuild,
     /// Ends building, and loading at its next step.
@@ -77,6 +79,7 @@ impl Default for LoadOptions {
             openvino: None,
             scratch: None,
             engines: None,
+            rebuild_engines: false,
             on_build: OnBuild::default(),
             cancel: CancelToken::default(),
         }

@@ -44,7 +44,12 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
 
 /// The model of a command; what is built for it shows on standard error.
 fn load(settings: &ModelSettings) -> Result<Analyst, CommandError> {
+    load_with(settings, Loading::default())
+}
+
+/// The same, with what the command asks of loading; how far it has come is told here.
+fn load_with(settings: &ModelSettings, loading: Loading) -> Result<Analyst, CommandError> {
     let reporter = BuildReporter::on_terminal().map_err(CommandError::system("starting threads"))?;
-    let loading = Loading { on_build: reporter.on_build(), ..Loading::default() };
+    let loading = Loading { on_build: reporter.on_build(), ..loading };
     Ok(Analyst::load_with(settings, loading)?)
 }

@@ -9,7 +9,7 @@ use belvedere_models::graph::{GraphOptions, Graphs};
 use serde::Serialize;
 
 use super::{CommandError, pull};
-use crate::analyst;
+use crate::analyst::{self, Loading};
 use crate::cli::{ModelChoice, ModelCommand, OutputFormat};
 use crate::doctor;
 use crate::exit::Exit;
@@ -35,18 +35,12 @@ pub(super) fn model(command: &ModelCommand) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-/// Loads the model, which builds what is missing, and says what is there then.
+/// Loads the model, which builds what is missing (or all of its engines), and says what is there then.
 fn build(model: &ModelChoice, rebuild: bool) -> Result<(), CommandError> {
-    let folder = folders::engines();
-    if let Some(folder) = folder.as_deref().filter(|_| rebuild) {
-        for file in doctor::engine_files(folder) {
-            let path = folder.join(&file.name);
-            std::fs::remove_file(&path).map_err(CommandError::system(path.to_string_lossy()))?;
-        }
-    }
-    let analyst = super::load(&model.settings())?;
+    let loading = Loading { rebuild_engines: rebuild, ..Loading::default() };
+    let analyst = super::load_with(&model.settings(), loading)?;
     println!("{}", analyst.description());
-    let Some(folder) = folder else { return Ok(()) };
+    let Some(folder) = folders::engines() else { return Ok(()) };
     let files = doctor::engine_files(&folder);
     if files.is_empty() {
         println!("nothing is built for this device");

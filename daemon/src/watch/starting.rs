@@ -189,7 +189,10 @@ pub(super) async fn load(
         if settings.device == Device::Auto {
             tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
         }
-        let mut analyst = Analyst::load_with(&settings, Loading { on_build, cancel: cancel.clone() })?;
+        let mut analyst = Analyst::load_with(
+            &settings,
+            Loading { on_build, cancel: cancel.clone(), ..Loading::default() },
+        )?;
         analyst.warm_up(&cancel)?;
         Ok(analyst)
     };

@@ -129,7 +129,8 @@ impl NextToken {
 pub struct ChosenToken {
     /// The token; `None` for a row that was done before, or whose logits were not finite.
     pub token: Option<u32>,
-    /// Its log-prob.
+    /// Its log-prob. Scoring needs nothing else of location tokens: it takes the geometric mean of the probabilities of a
+    /// box's four, each of which has its own entry here.
     pub log_prob: f32,
     /// Whether the row is done now.
     pub done: bool,

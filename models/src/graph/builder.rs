@@ -8,15 +8,18 @@ use std::collections::{HashMap, HashSet};
 
 use super::attribute::{float, int, ints};
 use super::graph_file::{Graph, Port};
-use super::onnx::{AttributeProto, FLOAT, INT64, NodeProto, TensorProto};
-use super::weight::{Recipe, Weight};
-use super::{Dim, Element};
+use super::onnx::{AttributeProto, FLOAT, INT32, INT64, NodeProto, TensorProto};
+use super::weight::{Folded, Recipe, Weight};
+use super::{Dim, Element, GraphOptions, Target};
 use crate::ModelError;
 use crate::checkpoint::FlorenceConfig;
 use crate::checkpoint::inventory::LM_HEAD;
 
 /// LayerNorm's epsilon in tower and text model (specification sections 1.2 and 1.3).
 const LAYER_NORM_EPSILON: f32 = 1e-5;
+
+/// Sides of `[batch, tokens, channels]`.
+const TOKENS_RANK: usize = 3;
 
 /// A handle to a value of the graph under construction.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,7 @@ pub(super) struct Value(String);
 pub(super) struct GraphBuilder {
     name: String,
     element: Element,
+    target: Target,
     shapes: HashMap<String, Vec<usize>>,
     nodes: Vec<NodeProto>,
     weights: Vec<Weight>,
@@ -36,10 +40,11 @@ pub(super) struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    pub(super) fn new(name: &str, config: &FlorenceConfig, element: Element) -> GraphBuilder {
+    pub(super) fn new(name: &str, config: &FlorenceConfig, options: &GraphOptions) -> GraphBuilder {
         GraphBuilder {
             name: name.to_owned(),
-            element,
+            element: options.element,
+            target: options.target,
             shapes: shapes(config),
             nodes: Vec::new(),
             weights: Vec::new(),
@@ -89,7 +94,8 @@ impl GraphBuilder {
         if let Some(tensor) = self.missing {
             return Err(ModelError::UnknownTensor { tensor });
         }
-        Ok(Graph::new(self.name, self.nodes, self.weights, self.constants, self.inputs, self.outputs))
+        let opset = self.target.opset();
+        Ok(Graph::new(self.name, opset, self.nodes, self.weights, self.constants, self.inputs, self.outputs))
     }
 
     // ---- weights and constants
@@ -120,6 +126,18 @@ impl GraphBuilder {
 
     /// Rows `start..end` of a checkpoint tensor.
     pub(super) fn weight_rows(&mut self, tensor: &str, start: usize, end: usize, element: Element) -> Value {
+        let weight = self.rows_of(tensor, start, end, element);
+        self.add_weight(weight)
+    }
+
+    /// Rows `start..end` of a checkpoint tensor that are added to tokens.
+    pub(super) fn weight_rows_beside_tokens(&mut self, tensor: &str, start: usize, end: usize) -> Value {
+        let weight = self.rows_of(tensor, start, end, self.element);
+        let shape = self.beside_tokens(weight.shape.clone());
+        self.add_weight(Weight { shape, ..weight })
+    }
+
+    fn rows_of(&mut self, tensor: &str, start: usize, end: usize, element: Element) -> Weight {
         let mut shape = self.weight_shape(tensor);
         let columns = shape.get(1..).unwrap_or_default().iter().product();
         let whole = shape.first() == Some(&end) && start == 0;
@@ -129,16 +147,31 @@ impl GraphBuilder {
             *rows = end.saturating_sub(start);
         }
         let recipe = Recipe::Rows { tensor: tensor.to_owned(), start, end, columns };
-        self.add_weight(Weight { name, shape, element, recipe })
+        Weight { name, shape, element, recipe }
     }
 
-    /// Rows `start..end` of a linear layer's `[out, in]` weight as `[in, out]`.
-    fn weight_transposed(&mut self, tensor: &str, start: usize, end: usize) -> Value {
+    /// Rows `start..end` of a linear layer's `[out, in]` weight as `[in, out]`, times `factor`.
+    fn weight_transposed(&mut self, tensor: &str, start: usize, end: usize, factor: f32) -> Value {
         let shape = self.weight_shape(tensor);
         let columns = shape.get(1).copied().unwrap_or(1);
         let name = format!("{tensor}[{start}..{end}]^T");
         let recipe = Recipe::Transposed { tensor: tensor.to_owned(), start, end, columns };
-        self.add_weight(Weight { name, shape: vec![columns, end - start], element: self.element, recipe })
+        let shape = self.beside_tokens(vec![columns, end - start]);
+        let weight = Weight { name, shape, element: self.element, recipe };
+        self.add_weight(scaled(weight, factor))
+    }
+
+    /// A vector or matrix in the shape in which it meets tokens `[_, _, _]`: TensorRT's parser would make a layer for
+    /// bringing it there.
+    fn beside_tokens(&self, shape: Vec<usize>) -> Vec<usize> {
+        self.of_rank(shape, TOKENS_RANK)
+    }
+
+    fn of_rank(&self, shape: Vec<usize>, rank: usize) -> Vec<usize> {
+        match self.target {
+            Target::OnnxRuntime => shape,
+            Target::TensorRt => [vec![1; rank.saturating_sub(shape.len())], shape].concat(),
+        }
     }
 
     /// The first `columns` of a `[1, _]` bias, in f32.
@@ -155,7 +188,8 @@ impl GraphBuilder {
     pub(super) fn image_positions(&mut self, height: usize, width: usize, channels: usize) -> Value {
         let recipe = Recipe::ImagePositions { height, width, channels };
         let name = format!("image_positions_{width}x{height}");
-        self.add_weight(Weight { name, shape: vec![height * width, channels], element: self.element, recipe })
+        let shape = self.beside_tokens(vec![height * width, channels]);
+        self.add_weight(Weight { name, shape, element: self.element, recipe })
     }
 
     fn constant(&mut self, name: String, data_type: i32, dims: &[usize], raw: Vec<u8>) -> Value {
@@ -239,6 +273,26 @@ impl GraphBuilder {
         self.op("Gather", &[table, which], vec![int("axis", axis)])
     }
 
+    /// One of the places of an axis, which is then gone. By an i32: TensorRT's parser would make a layer for turning an i64
+    /// into one.
+    pub(super) fn pick(&mut self, x: &Value, axis: i64, place: i32) -> Value {
+        let which = self.constant(format!("place_{place}"), INT32, &[], place.to_le_bytes().to_vec());
+        self.gather(x, &which, axis)
+    }
+
+    /// The last place of an axis, which stays with side 1. Of a side that is not known a slice would cost TensorRT's parser
+    /// some thirty layers.
+    pub(super) fn last_place(&mut self, x: &Value, axis: i64) -> Value {
+        match self.target {
+            Target::OnnxRuntime => self.slice(x, axis, -1, i64::MAX),
+            Target::TensorRt => {
+                let last =
+                    self.constant("last_place".to_owned(), INT32, &[1], (-1_i32).to_le_bytes().to_vec());
+                self.gather(x, &last, axis)
+            }
+        }
+    }
+
     /// `start..end` of one axis; negative numbers count from the end, `i64::MAX` is the end.
     pub(super) fn slice(&mut self, x: &Value, axis: i64, start: i64, end: i64) -> Value {
         let (start, end) = (self.indices(&[start]), self.indices(&[end]));
@@ -267,24 +321,55 @@ impl GraphBuilder {
         self.op("Pad", &[x, &pads], vec![])
     }
 
-    /// y = x Wᵀ + b with the checkpoint's `prefix.weight` and `prefix.bias`.
+    /// y = x Wᵀ + b for tokens, with the checkpoint's `prefix.weight` and `prefix.bias`.
     pub(super) fn linear(&mut self, x: &Value, prefix: &str) -> Value {
-        let rows = self.weight_shape(&format!("{prefix}.weight")).first().copied().unwrap_or(1);
+        let rows = self.outputs_of(prefix);
         self.linear_rows(x, prefix, 0, rows)
+    }
+
+    /// y = (x Wᵀ + b) times `factor`, likewise.
+    pub(super) fn linear_scaled(&mut self, x: &Value, prefix: &str, factor: f32) -> Value {
+        match self.target {
+            Target::OnnxRuntime => {
+                let y = self.linear(x, prefix);
+                self.scale(&y, factor)
+            }
+            Target::TensorRt => {
+                let rows = self.outputs_of(prefix);
+                self.linear_rows_scaled(x, prefix, 0, rows, factor)
+            }
+        }
     }
 
     /// The outputs `start..end` of a linear layer.
     pub(super) fn linear_rows(&mut self, x: &Value, prefix: &str, start: usize, end: usize) -> Value {
-        let weight = self.weight_transposed(&format!("{prefix}.weight"), start, end);
-        let bias = self.weight_rows(&format!("{prefix}.bias"), start, end, self.element);
+        self.linear_rows_scaled(x, prefix, start, end, 1.0)
+    }
+
+    fn linear_rows_scaled(
+        &mut self,
+        x: &Value,
+        prefix: &str,
+        start: usize,
+        end: usize,
+        factor: f32,
+    ) -> Value {
+        let weight = self.weight_transposed(&format!("{prefix}.weight"), start, end, factor);
+        let bias = self.rows_of(&format!("{prefix}.bias"), start, end, self.element);
+        let shape = self.beside_tokens(bias.shape.clone());
+        let bias = self.add_weight(scaled(Weight { shape, ..bias }, factor));
         let product = self.matmul(x, &weight);
         self.add(&product, &bias)
     }
 
-    /// A linear layer without bias.
+    fn outputs_of(&mut self, prefix: &str) -> usize {
+        self.weight_shape(&format!("{prefix}.weight")).first().copied().unwrap_or(1)
+    }
+
+    /// A linear layer without bias, for tokens.
     pub(super) fn project(&mut self, x: &Value, tensor: &str) -> Value {
         let rows = self.weight_shape(tensor).first().copied().unwrap_or(1);
-        let weight = self.weight_transposed(tensor, 0, rows);
+        let weight = self.weight_transposed(tensor, 0, rows, 1.0);
         self.matmul(x, &weight)
     }
 
@@ -293,13 +378,38 @@ impl GraphBuilder {
         self.op("Gemm", &[x, weight], vec![int("transB", 1)])
     }
 
-    /// LayerNorm over the last axis, in f32 whatever the graph's type (specification section 8.1).
+    /// LayerNorm of tokens over the last axis, in f32 whatever the graph's type (specification section 8.1).
     pub(super) fn layer_norm(&mut self, x: &Value, prefix: &str) -> Value {
-        let scale = self.weight(&format!("{prefix}.weight"), Element::F32);
-        let bias = self.weight(&format!("{prefix}.bias"), Element::F32);
+        // Vectors whoever the target is: ONNX Runtime merges a sum with the norm behind it and then takes nothing else.
+        let [scale, bias] = self.norm_weights(prefix, 1);
+        self.normalised(x, &scale, &bias)
+    }
+
+    /// LayerNorm's weight and bias, for TensorRT with `rank` sides.
+    pub(super) fn norm_weights(&mut self, prefix: &str, rank: usize) -> [Value; 2] {
+        ["weight", "bias"].map(|name| {
+            let tensor = format!("{prefix}.{name}");
+            let rows = self.weight_shape(&tensor).first().copied().unwrap_or(1);
+            let weight = self.rows_of(&tensor, 0, rows, Element::F32);
+            let shape = self.of_rank(weight.shape.clone(), rank);
+            self.add_weight(Weight { shape, ..weight })
+        })
+    }
+
+    /// A weight and a bias that change nothing, for what has `rank` sides.
+    pub(super) fn no_norm_weights(&mut self, channels: usize, rank: usize) -> [Value; 2] {
+        let dims = self.of_rank(vec![channels], rank);
+        [("ones", 1.0), ("zeros", 0.0)].map(|(name, value)| {
+            let raw = Element::F32.encode(&vec![value; channels]);
+            self.constant(format!("{name}_{channels}"), Element::F32.onnx(), &dims, raw)
+        })
+    }
+
+    /// LayerNorm with given weights.
+    pub(super) fn normalised(&mut self, x: &Value, scale: &Value, bias: &Value) -> Value {
         self.in_f32(x, |g, x| {
             let attributes = vec![int("axis", -1), float("epsilon", LAYER_NORM_EPSILON)];
-            g.op("LayerNormalization", &[x, &scale, &bias], attributes)
+            g.op("LayerNormalization", &[x, scale, bias], attributes)
         })
     }
 
@@ -310,7 +420,14 @@ impl GraphBuilder {
 
     /// The mean over one axis, which stays with side 1; in f32 whatever the graph's type.
     pub(super) fn mean(&mut self, x: &Value, axis: i64) -> Value {
-        self.in_f32(x, |g, x| g.op("ReduceMean", &[x], vec![ints("axes", &[axis]), int("keepdims", 1)]))
+        self.in_f32(x, |g, x| match g.target {
+            Target::OnnxRuntime => g.op("ReduceMean", &[x], vec![ints("axes", &[axis]), int("keepdims", 1)]),
+            // From operator set 18 on.
+            Target::TensorRt => {
+                let axes = g.indices(&[axis]);
+                g.op("ReduceMean", &[x, &axes], vec![int("keepdims", 1)])
+            }
+        })
     }
 
     fn in_f32(&mut self, x: &Value, body: impl FnOnce(&mut GraphBuilder, &Value) -> Value) -> Value {
@@ -324,8 +441,11 @@ impl GraphBuilder {
         }
     }
 
-    /// Exact GELU, in the order of operators that ONNX Runtime, OpenVINO and TensorRT know as one.
+    /// Exact GELU: as one operator, or in the order of operators that ONNX Runtime and OpenVINO know as one.
     pub(super) fn gelu(&mut self, x: &Value) -> Value {
+        if self.target == Target::TensorRt {
+            return self.op("Gelu", &[x], vec![]);
+        }
         let (root, one, half) = (self.scalar(std::f32::consts::SQRT_2), self.scalar(1.0), self.scalar(0.5));
         let scaled = self.op("Div", &[x, &root], vec![]);
         let erf = self.op("Erf", &[&scaled], vec![]);
@@ -347,14 +467,71 @@ impl GraphBuilder {
         let side = self.weight_shape(&tensor).get(2).map_or(1, |&side| side as i64);
         let weight = self.weight(&tensor, self.element);
         let bias = self.weight(&format!("{prefix}.bias"), self.element);
+        self.conv_of(x, [&weight, &bias], side, stride, padding, groups)
+    }
+
+    /// x + the depthwise 3x3 convolution of x: one convolution.
+    pub(super) fn depthwise_added(&mut self, x: &Value, prefix: &str) -> Value {
+        let tensor = format!("{prefix}.weight");
+        let shape = self.weight_shape(&tensor);
+        let channels = shape.first().copied().unwrap_or(1);
+        let name = format!("{tensor}+1");
+        let recipe = Recipe::AddedToInput { tensor };
+        let weight = self.add_weight(Weight { name, shape, element: self.element, recipe });
+        let bias = self.weight(&format!("{prefix}.bias"), self.element);
+        self.conv_of(x, [&weight, &bias], 3, 1, 1, channels)
+    }
+
+    /// A linear layer on each place of a map `[_, in, _, _]`, with what is folded into it.
+    pub(super) fn pointwise(&mut self, x: &Value, folded: Folded) -> Value {
+        let shape = self.weight_shape(&format!("{}.weight", folded.linear));
+        let outputs = shape.first().copied().unwrap_or(1);
+        let name = |of: &str| match &folded.norm {
+            Some(norm) => format!("{}.{of} after {norm}", folded.linear),
+            None => format!("{}.{of} of places", folded.linear),
+        };
+        let matrix = Weight {
+            name: name("weight"),
+            shape: [shape, vec![1, 1]].concat(),
+            element: self.element,
+            recipe: Recipe::Folded(folded.clone()),
+        };
+        let bias = Weight {
+            name: name("bias"),
+            shape: vec![outputs],
+            element: self.element,
+            recipe: Recipe::FoldedBias(folded),
+        };
+        let [matrix, bias] = [matrix, bias].map(|weight| self.add_weight(weight));
+        self.conv_of(x, [&matrix, &bias], 1, 1, 0, 1)
+    }
+
+    fn conv_of(
+        &mut self,
+        x: &Value,
+        [weight, bias]: [&Value; 2],
+        side: i64,
+        stride: usize,
+        padding: usize,
+        groups: usize,
+    ) -> Value {
         let attributes = vec![
             ints("kernel_shape", &[side; 2]),
             ints("strides", &[stride as i64; 2]),
             ints("pads", &[padding as i64; 4]),
             int("group", groups as i64),
         ];
-        self.op("Conv", &[x, &weight, &bias], attributes)
+        self.op("Conv", &[x, weight, bias], attributes)
     }
+}
+
+/// The weight times a number.
+fn scaled(weight: Weight, factor: f32) -> Weight {
+    if factor == 1.0 {
+        return weight;
+    }
+    let name = format!("{} x {factor:e}", weight.name);
+    Weight { name, recipe: Recipe::Scaled { recipe: Box::new(weight.recipe), factor }, ..weight }
 }
 
 fn shapes(config: &FlorenceConfig) -> HashMap<String, Vec<usize>> {

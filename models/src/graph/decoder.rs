@@ -85,7 +85,7 @@ impl Graphs<'_> {
             Query::Step => ("decoder_step", Dim::Fixed(1)),
             Query::Any => ("decoder", Dim::from("new_tokens")),
         };
-        let mut g = GraphBuilder::new(name, self.config, self.options.element);
+        let mut g = GraphBuilder::new(name, self.config, &self.options);
         let (heads, head_dim) = (text.decoder_heads, text.d_model / text.decoder_heads);
         let DecoderShape { items, rows, capacity, source, .. } = shape;
         let cache = [rows.clone(), heads.into(), capacity.clone(), head_dim.into()];
@@ -254,7 +254,12 @@ impl Decoder {
         };
         match &self.capacity {
             None => {
-                (g.slice(probabilities, 3, 0, -new_tokens), g.slice(probabilities, 3, -new_tokens, i64::MAX))
+                let past = g.slice(probabilities, 3, 0, -new_tokens);
+                let new = match new_tokens {
+                    1 => g.last_place(probabilities, 3),
+                    _ => g.slice(probabilities, 3, -new_tokens, i64::MAX),
+                };
+                (past, new)
             }
             Some(capacity) => {
                 let (start, end) = (g.indices(&[0]), g.indices(&[i64::MAX]));

@@ -30,7 +30,7 @@ impl Graphs<'_> {
     pub fn encoder(&self) -> Result<Graph, ModelError> {
         let text = &self.config.text;
         let (width, image_tokens) = (text.d_model, self.image_tokens);
-        let mut g = GraphBuilder::new("encoder", self.config, self.options.element);
+        let mut g = GraphBuilder::new("encoder", self.config, &self.options);
         let items = || Dim::from("items");
         let features = g.input("image_features", &["images".into(), image_tokens.into(), width.into()]);
         let image_index = g.index_input("image_index", &[items()]);
@@ -82,7 +82,7 @@ impl Graphs<'_> {
         // The table's first two rows are never used.
         let (image_end, end) = (2 + self.image_tokens, 2 + self.config.text.max_positions);
         let element = g.element();
-        let image_positions = g.weight_rows(&table, 2, image_end, element);
+        let image_positions = g.weight_rows_beside_tokens(&table, 2, image_end);
         let text_positions = g.weight_rows(&table, image_end, end, element);
 
         let image = g.add(features, &image_positions);

@@ -14,7 +14,7 @@ use super::onnx::{
 };
 use super::weight::Weight;
 use super::weights_file::WeightsFile;
-use super::{Dim, Element, OPSET};
+use super::{Dim, Element};
 use crate::ModelError;
 use crate::checkpoint::Weights;
 
@@ -39,6 +39,7 @@ pub struct Port {
 #[derive(Debug, Clone)]
 pub struct Graph {
     name: String,
+    opset: i64,
     nodes: Vec<NodeProto>,
     weights: Vec<Weight>,
     constants: Vec<TensorProto>,
@@ -49,13 +50,14 @@ pub struct Graph {
 impl Graph {
     pub(super) fn new(
         name: String,
+        opset: i64,
         nodes: Vec<NodeProto>,
         weights: Vec<Weight>,
         constants: Vec<TensorProto>,
         inputs: Vec<Port>,
         outputs: Vec<Port>,
     ) -> Graph {
-        Graph { name, nodes, weights, constants, inputs, outputs }
+        Graph { name, opset, nodes, weights, constants, inputs, outputs }
     }
 
     /// The graph's name: `vision`, `encoder`, `decoder_prefill`, `decoder_step`.
@@ -89,6 +91,7 @@ impl Graph {
     /// A weight that cannot be read.
     pub fn digest(&self, weights: &dyn Weights) -> Result<[u8; 32], ModelError> {
         let mut digest = Sha256::new();
+        digest.update(self.opset.to_le_bytes());
         // The graph itself, not the model around it, which names the version that wrote it.
         let graph = self.declared().graph.unwrap_or_default().encode_to_vec();
         digest.update((graph.len() as u64).to_le_bytes());
@@ -200,7 +203,7 @@ impl Graph {
                 input: self.inputs.iter().map(Port::proto).collect(),
                 output: self.outputs.iter().map(Port::proto).collect(),
             }),
-            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: OPSET }],
+            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: self.opset }],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Florence-2 as ONNX graphs, written by us: one readable definition of DaViT and BART for every engine.
 //!
-//! Four graphs (specification section 10), opset 17, only operators of TensorRT 10.3's parser. Inputs and outputs are
-//! documented at [`Graphs::vision`], [`Graphs::encoder`] and [`Graphs::decoder`].
+//! Four graphs (specification section 10), only operators of TensorRT 10.3's parser. Inputs and outputs are documented at
+//! [`Graphs::vision`], [`Graphs::encoder`] and [`Graphs::decoder`]. [`Target`] says in which of two ways they are written.
 
 mod attribute;
 mod builder;
@@ -16,6 +16,8 @@ mod tensorrt_rules;
 mod tests;
 mod text;
 mod vision;
+mod vision_maps;
+mod vision_tokens;
 mod weight;
 mod weights_file;
 
@@ -30,8 +32,28 @@ pub use weights_file::WeightsFile;
 use crate::ModelError;
 use crate::checkpoint::{FlorenceConfig, Weights};
 
-/// The version of the ONNX operator set that the graphs use.
-pub const OPSET: i64 = 17;
+/// Who is to run a graph. Inputs, outputs and what is computed are the same for both; how it is put is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// ONNX Runtime and OpenVINO: a linear layer is a product with a matrix, which they pack once, and the pictures' tokens
+    /// stay tokens. Weights are those of the checkpoint.
+    OnnxRuntime,
+    /// TensorRT, whose parser makes a layer of every constant, and another of every constant that must first be brought to
+    /// the rank of what it is added to. The vision tower is written over maps, where a linear layer is a convolution that
+    /// keeps its weights inside; what can be computed before is in the weights. One layer where there were two and a half.
+    TensorRt,
+}
+
+impl Target {
+    /// The version of the ONNX operator set that its graphs use: TensorRT 10.3 takes 9 to 20.
+    pub fn opset(self) -> i64 {
+        match self {
+            Target::OnnxRuntime => 17,
+            // The first with Gelu.
+            Target::TensorRt => 20,
+        }
+    }
+}
 
 /// What an additive mask holds where attention must not look. After softmax it is exactly zero; unlike minus infinity
 /// it makes no NaN, and it fits f16.
@@ -92,10 +114,12 @@ pub struct GraphOptions {
     pub untied_head: bool,
     /// Whether the logits have a bias.
     pub logits_bias: bool,
+    /// Who is to run the graphs.
+    pub target: Target,
 }
 
 impl GraphOptions {
-    /// f32 graphs for an image size, with the head that these weights have.
+    /// f32 graphs for ONNX Runtime for an image size, with the head that these weights have.
     pub fn new(config: &FlorenceConfig, weights: &dyn Weights, width: u32, height: u32) -> GraphOptions {
         GraphOptions {
             width,
@@ -104,6 +128,7 @@ impl GraphOptions {
             logit_rows: config.logit_rows(),
             untied_head: weights.untied_head(),
             logits_bias: weights.logits_bias(),
+            target: Target::OnnxRuntime,
         }
     }
 }

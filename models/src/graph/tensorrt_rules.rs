@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::onnx::{FLOAT, FLOAT16, INT64, NodeProto};
+use super::onnx::{FLOAT, FLOAT16, INT32, INT64, NodeProto};
 use super::tests::every_variant;
 use super::*;
 
@@ -21,7 +21,7 @@ struct Rule {
     types: &'static [i32],
     /// Inputs that must be initializers.
     constant: &'static [usize],
-    /// Inputs that are i64 whatever the data.
+    /// Inputs that are i64 (or i32, where the operator has both) whatever the data.
     index: &'static [usize],
 }
 
@@ -39,7 +39,7 @@ const fn rule(
 }
 
 /// No If, Loop or Scan: the daemon's loop is outside.
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
     rule("Add", NUMBERS, &[], &[]),
     rule("Cast", ANY, &[], &[]),
     rule("Clip", FLOATS, &[], &[]),
@@ -49,6 +49,8 @@ const RULES: [Rule; 22] = [
     rule("Div", NUMBERS, &[], &[]),
     rule("Erf", FLOATS, &[], &[]),
     rule("Gather", NUMBERS, &[], &[1]),
+    // From operator set 20 on.
+    rule("Gelu", FLOATS, &[], &[]),
     rule("Gemm", FLOATS, &[], &[]),
     // Only the first output.
     rule("LayerNormalization", FLOATS, &[1, 2], &[]),
@@ -56,8 +58,8 @@ const RULES: [Rule; 22] = [
     rule("MatMul", FLOATS, &[], &[]),
     rule("Mul", NUMBERS, &[], &[]),
     rule("Pad", NUMBERS, &[1], &[1]),
-    // Axes an initializer; in opset 17 they are an attribute.
-    rule("ReduceMean", NUMBERS, &[], &[]),
+    // Axes an initializer; in operator set 17 they are an attribute.
+    rule("ReduceMean", NUMBERS, &[1], &[1]),
     rule("Reshape", ANY, &[], &[1]),
     rule("Shape", ANY, &[], &[]),
     // Axes an initializer before 10.3.
@@ -110,7 +112,8 @@ fn every_operator_is_one_that_tensorrt_10_3_parses_with_types_that_it_takes() {
             for (number, input) in node.input.iter().enumerate() {
                 let element = types[input];
                 if rule.index.contains(&number) {
-                    assert_eq!(element, INT64, "{} input {number}", place());
+                    let is_index = element == INT64 || (element == INT32 && node.op_type == "Gather");
+                    assert!(is_index, "{} input {number} is of type {element}", place());
                 } else {
                     assert!(rule.types.contains(&element), "{} input {number} is of type {element}", place());
                     of_data.insert(element);
@@ -157,7 +160,7 @@ fn layer_norm_softmax_and_mean_are_islands_of_f32() {
             if ["LayerNormalization", "Softmax", "ReduceMean"].contains(&&*node.op_type) {
                 assert_eq!(types[&node.input[0]], FLOAT, "{}: {}", graph.name(), node.name);
                 seen.insert(node.op_type.clone());
-            } else if ["MatMul", "Conv", "Gemm", "Erf"].contains(&&*node.op_type) {
+            } else if ["MatMul", "Conv", "Gemm", "Erf", "Gelu"].contains(&&*node.op_type) {
                 // And nothing that is dear is left in f32 behind one.
                 assert_eq!(types[&node.input[0]], FLOAT16, "{}: {}", graph.name(), node.name);
             }
@@ -176,6 +179,7 @@ fn whole_numbers_only_index() {
         ("Slice", 2),
         ("Slice", 3),
         ("Pad", 1),
+        ("ReduceMean", 1),
         ("Unsqueeze", 1),
         ("Cast", 0),
         ("Shape", 0),

@@ -14,7 +14,14 @@ use super::*;
 use crate::checkpoint::{Layout, TensorSpec};
 use crate::synthetic::SyntheticModel;
 
-fn all_graphs(config: &FlorenceConfig, element: Element, (width, height): (u32, u32)) -> Vec<Graph> {
+const TARGETS: [Target; 2] = [Target::OnnxRuntime, Target::TensorRt];
+
+fn all_graphs(
+    config: &FlorenceConfig,
+    target: Target,
+    element: Element,
+    (width, height): (u32, u32),
+) -> Vec<Graph> {
     let options = GraphOptions {
         width,
         height,
@@ -22,6 +29,7 @@ fn all_graphs(config: &FlorenceConfig, element: Element, (width, height): (u32, 
         logit_rows: config.logit_rows(),
         untied_head: true,
         logits_bias: true,
+        target,
     };
     let graphs = Graphs::new(config, options).unwrap();
     let mut list = vec![graphs.vision(&VisionShape::default()).unwrap(), graphs.encoder().unwrap()];
@@ -33,19 +41,29 @@ fn all_graphs(config: &FlorenceConfig, element: Element, (width, height): (u32, 
 }
 
 pub(super) fn every_variant() -> Vec<Graph> {
+    TARGETS.into_iter().flat_map(variants_for).collect()
+}
+
+fn variants_for(target: Target) -> Vec<Graph> {
     let (base, large) = (FlorenceConfig::base(), FlorenceConfig::large());
     [Element::F32, Element::F16]
         .into_iter()
-        .flat_map(|element| [all_graphs(&base, element, (768, 768)), all_graphs(&large, element, (320, 224))])
+        .flat_map(|element| {
+            [all_graphs(&base, target, element, (768, 768)), all_graphs(&large, target, element, (320, 224))]
+        })
         .flatten()
         .collect()
 }
 
 #[test]
-fn the_operator_set_is_17_and_every_value_is_made_before_it_is_used() {
-    for graph in every_variant() {
+fn the_operator_set_is_the_targets_and_every_value_is_made_before_it_is_used() {
+    let of_target = |(target, opset)| {
+        variants_for(target).into_iter().map(move |graph| (graph, opset)).collect::<Vec<_>>()
+    };
+    for (graph, opset) in [(Target::OnnxRuntime, 17), (Target::TensorRt, 20)].into_iter().flat_map(of_target)
+    {
         let model = graph.declared();
-        assert_eq!(model.opset_import.iter().map(|set| set.version).collect::<Vec<_>>(), [17]);
+        assert_eq!(model.opset_import.iter().map(|set| set.version).collect::<Vec<_>>(), [opset]);
         let proto = model.graph.unwrap();
         let mut known: HashSet<&str> = proto.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         known.extend(proto.input.iter().map(|port| port.name.as_str()));
@@ -69,7 +87,10 @@ fn ports_are_the_contract_with_the_engines() {
         let layers = layered.iter().flat_map(|name| (0..6).map(move |layer| format!("{name}.{layer}")));
         fixed.iter().map(|name| (*name).to_owned()).chain(layers).collect()
     };
-    let graphs = all_graphs(&config, Element::F32, (768, 768));
+    let graphs = all_graphs(&config, Target::OnnxRuntime, Element::F32, (768, 768));
+    for (graph, other) in graphs.iter().zip(all_graphs(&config, Target::TensorRt, Element::F32, (768, 768))) {
+        assert_eq!((graph.inputs(), graph.outputs()), (other.inputs(), other.outputs()));
+    }
     let [vision, encoder, decoders @ ..] = &graphs[..] else { panic!("five graphs") };
     assert_eq!(names(vision.inputs()), set(&["pixel_values"], &[]));
     assert_eq!(names(vision.outputs()), set(&["image_features"], &[]));
@@ -101,7 +122,7 @@ fn channel_attention_is_scaled_by_the_actual_number_of_tokens() {
     for ((width, height), expected) in
         [((768, 768), [192.0, 96.0, 48.0, 24.0]), ((384, 384), [96.0, 48.0, 24.0, 12.0])]
     {
-        let vision = &all_graphs(&config, Element::F32, (width, height))[0];
+        let vision = &all_graphs(&config, Target::OnnxRuntime, Element::F32, (width, height))[0];
         let scales: Vec<f32> = vision.scalars();
         for root in expected {
             let scale = 1.0f32 / root;
@@ -214,8 +235,10 @@ fn stage_0_is_equal_to_the_real_models_fragment() {
     let weights = Fragment::read(&ModelProto::decode(&*reference).unwrap(), &config);
     let mut reference = session(&reference);
     // 384 divides into windows; 200x136 needs padding to the right and below.
-    for (width, height) in [(384, 384), (200, 136)] {
-        let graphs = Graphs::new(&config, GraphOptions::new(&config, &weights, width, height)).unwrap();
+    let sizes = [(384, 384), (200, 136)];
+    for ((width, height), target) in sizes.into_iter().flat_map(|size| TARGETS.map(|target| (size, target))) {
+        let options = GraphOptions { target, ..GraphOptions::new(&config, &weights, width, height) };
+        let graphs = Graphs::new(&config, options).unwrap();
         let stage = |channel_scale| {
             let shape = VisionShape { channel_scale, until_stage: Some(1), ..VisionShape::default() };
             session(&graphs.vision(&shape).unwrap().to_bytes(&weights).unwrap())

@@ -25,8 +25,7 @@ impl Graphs<'_> {
 
 /// Queries of one attention, scaled by head dim^-0.5: `[_, T, d]` to `[_, T, d]`.
 pub(super) fn queries(g: &mut GraphBuilder, x: &Value, prefix: &str, head_dim: usize) -> Value {
-    let queries = g.linear(x, &format!("{prefix}.q_proj"));
-    g.scale(&queries, 1.0 / (head_dim as f32).sqrt())
+    g.linear_scaled(x, &format!("{prefix}.q_proj"), 1.0 / (head_dim as f32).sqrt())
 }
 
 /// `[_, T, d]` to `[_, h, T, hd]`.

@@ -5,6 +5,9 @@ use crate::ModelError;
 use crate::checkpoint::Weights;
 use crate::checkpoint::inventory::PROJECTOR;
 
+/// Places of a depthwise filter, 3 x 3.
+const DEPTHWISE_PLACES: usize = 9;
+
 /// A weight, described. Its elements are read only while it is written out.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Weight {
@@ -25,6 +28,103 @@ pub(super) enum Recipe {
     /// What is added to the last feature map: learned 2-D positions and frame 0 of the cosine table
     /// (specification section 3.5, steps 1 and 2).
     ImagePositions { height: usize, width: usize, channels: usize },
+    /// Another one, times a number.
+    Scaled { recipe: Box<Recipe>, factor: f32 },
+    /// The matrix of a linear layer with what stands around it.
+    Folded(Folded),
+    /// What is added behind a folded matrix.
+    FoldedBias(Folded),
+    /// A depthwise convolution that gives its input added to what it makes of it: one more in the middle of each filter.
+    AddedToInput { tensor: String },
+}
+
+/// A linear layer that takes up the LayerNorm in front of it and scales some of its outputs:
+/// W (g n + h) + b = (W diag g) n + (W h + b), for n normalised, g and h the norm's weight and bias.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Folded {
+    /// Of `{linear}.weight` and `{linear}.bias`.
+    pub(super) linear: String,
+    /// Of `{norm}.weight` and `{norm}.bias`, where one is taken up.
+    pub(super) norm: Option<String>,
+    /// So many outputs from the first on, times a number.
+    pub(super) scaled: (usize, f32),
+}
+
+impl Folded {
+    fn matrix(&self, weights: &dyn Weights) -> Result<Vec<f32>, ModelError> {
+        let mut matrix = weights.read(&format!("{}.weight", self.linear))?;
+        let scale = match &self.norm {
+            Some(norm) => weights.read(&format!("{norm}.weight"))?,
+            None => Vec::new(),
+        };
+        let inputs = matrix.len() / self.outputs(weights)?.max(1);
+        for (output, row) in matrix.chunks_mut(inputs.max(1)).enumerate() {
+            let factor = self.factor(output);
+            row.iter_mut().for_each(|weight| *weight *= factor);
+            row.iter_mut().zip(&scale).for_each(|(weight, scale)| *weight *= scale);
+        }
+        Ok(matrix)
+    }
+
+    fn bias(&self, weights: &dyn Weights) -> Result<Vec<f32>, ModelError> {
+        let mut bias = weights.read(&format!("{}.bias", self.linear))?;
+        if let Some(norm) = &self.norm {
+            let matrix = weights.read(&format!("{}.weight", self.linear))?;
+            let shift = weights.read(&format!("{norm}.bias"))?;
+            for (bias, row) in bias.iter_mut().zip(matrix.chunks(shift.len().max(1))) {
+                let shifted: f64 = row.iter().zip(&shift).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                *bias = (f64::from(*bias) + shifted) as f32;
+            }
+        }
+        bias.iter_mut().enumerate().for_each(|(output, bias)| *bias *= self.factor(output));
+        Ok(bias)
+    }
+
+    fn outputs(&self, weights: &dyn Weights) -> Result<usize, ModelError> {
+        Ok(weights.read(&format!("{}.bias", self.linear))?.len())
+    }
+
+    fn factor(&self, output: usize) -> f32 {
+        let (scaled, factor) = self.scaled;
+        if output < scaled { factor } else { 1.0 }
+    }
+}
+
+impl Recipe {
+    fn read(&self, weights: &dyn Weights) -> Result<Vec<f32>, ModelError> {
+        match self {
+            Recipe::Rows { tensor, start, end, columns } => {
+                let mut elements = weights.read(tensor)?;
+                elements.truncate(end * columns);
+                elements.drain(..(start * columns).min(elements.len()));
+                Ok(elements)
+            }
+            Recipe::Transposed { tensor, start, end, columns } => {
+                let elements = weights.read(tensor)?;
+                let rows = elements.get(start * columns..end * columns).unwrap_or_default();
+                Ok(transposed(rows, end - start, *columns))
+            }
+            Recipe::ImagePositions { height, width, channels } => {
+                image_positions(weights, *height, *width, *channels)
+            }
+            Recipe::Scaled { recipe, factor } => {
+                let mut elements = recipe.read(weights)?;
+                elements.iter_mut().for_each(|element| *element *= factor);
+                Ok(elements)
+            }
+            Recipe::Folded(folded) => folded.matrix(weights),
+            Recipe::FoldedBias(folded) => folded.bias(weights),
+            Recipe::AddedToInput { tensor } => {
+                let mut filters = weights.read(tensor)?;
+                for filter in filters.chunks_mut(DEPTHWISE_PLACES) {
+                    if let Some(middle) = filter.get_mut(DEPTHWISE_PLACES / 2) {
+                        *middle += 1.0;
+                    }
+                }
+                Ok(filters)
+            }
+        }
+    }
 }
 
 impl Weight {
@@ -38,22 +138,7 @@ impl Weight {
 
     /// Reads the weight in its graph shape.
     pub(super) fn read(&self, weights: &dyn Weights) -> Result<Vec<f32>, ModelError> {
-        let elements = match &self.recipe {
-            Recipe::Rows { tensor, start, end, columns } => {
-                let mut elements = weights.read(tensor)?;
-                elements.truncate(end * columns);
-                elements.drain(..(start * columns).min(elements.len()));
-                elements
-            }
-            Recipe::Transposed { tensor, start, end, columns } => {
-                let elements = weights.read(tensor)?;
-                let rows = elements.get(start * columns..end * columns).unwrap_or_default();
-                transposed(rows, end - start, *columns)
-            }
-            Recipe::ImagePositions { height, width, channels } => {
-                image_positions(weights, *height, *width, *channels)?
-            }
-        };
+        let elements = self.recipe.read(weights)?;
         if elements.len() == self.elements() {
             Ok(elements)
         } else {

@@ -3,7 +3,7 @@
 use super::{EngineRequest, GraphName, Profile, Profiles};
 use crate::ModelError;
 use crate::checkpoint::{FlorenceConfig, Weights};
-use crate::graph::{DecoderShape, Element, Graph, GraphOptions, Graphs, Query, VisionShape};
+use crate::graph::{DecoderShape, Element, Graph, GraphOptions, Graphs, Query, Target, VisionShape};
 
 /// Every graph of [`GraphName`], with all profiles that the engine may choose.
 pub struct EngineGraphs<'w> {
@@ -26,6 +26,7 @@ impl<'w> EngineGraphs<'w> {
     ) -> Result<EngineGraphs<'w>, ModelError> {
         let mut options = GraphOptions::new(config, weights, size_px.0, size_px.1);
         options.element = element;
+        options.target = Target::TensorRt;
         let graphs = Graphs::new(config, options)?;
         let profiles = Profiles::new(graphs.image_tokens(), config.text.max_positions, rows);
         let graph = |name: GraphName| -> Result<_, ModelError> {

@@ -60,7 +60,7 @@ impl GpuMachine {
         let networks = TensorRtNetworks::open(
             &library,
             &graphs.requests(),
-            &EngineFiles::new(options.engines.clone()),
+            &EngineFiles::new(options.engines.clone()).rebuilding(options.rebuild_engines),
             &mut builder,
             &options.on_build,
             &options.cancel,

@@ -33,6 +33,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub struct EngineFiles {
     folder: Option<PathBuf>,
+    rebuilds: bool,
 }
 
 /// What is done with an engine: mostly deserialised. An error about one out of a file has it built anew.
@@ -41,7 +42,13 @@ pub type UsePlan<'a> = dyn FnMut(GraphName, &[u8]) -> Result<(), ModelError> + '
 impl EngineFiles {
     /// Engines are kept in `folder`, which is made when there is something to keep.
     pub fn new(folder: Option<PathBuf>) -> EngineFiles {
-        EngineFiles { folder }
+        EngineFiles { folder, rebuilds: false }
+    }
+
+    /// Whether what is there is left aside: what is asked for is built anew and takes its place. Engines of other models
+    /// stay as they are, and so does an old engine until the new one is whole.
+    pub fn rebuilding(self, rebuilds: bool) -> EngineFiles {
+        EngineFiles { rebuilds, ..self }
     }
 
     /// Gives every requested engine to `use_plan`, in their order: out of the folder where it is there, else newly built
@@ -65,7 +72,7 @@ impl EngineFiles {
             keys.push(EngineKey::new(request.name, &model, request.profiles, builder.identity()));
         }
         // A guess for the progress alone: what is there may turn out to be of no use.
-        let is_there = |key: &EngineKey| self.path(key).is_some_and(|path| path.exists());
+        let is_there = |key: &EngineKey| !self.rebuilds && self.path(key).is_some_and(|path| path.exists());
         let graphs = keys.iter().filter(|key| !is_there(key)).count().max(1);
         let mut place = 0;
         for (request, key) in requests.iter().zip(&keys) {
@@ -86,8 +93,11 @@ impl EngineFiles {
         Some(self.folder.as_ref()?.join(engine))
     }
 
-    /// Whether the engine was there and could be used.
+    /// Whether the engine was there, was wanted, and could be used.
     fn use_kept(&self, graph: GraphName, key: &EngineKey, use_plan: &mut UsePlan<'_>) -> bool {
+        if self.rebuilds {
+            return false;
+        }
         let Some(path) = self.path(key) else { return false };
         let used = match sealed_file::open(&path, &key.digest()) {
             Ok(plan) => use_plan(graph, &plan).map_err(|error| error.to_string()),

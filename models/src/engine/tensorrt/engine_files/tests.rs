@@ -95,8 +95,22 @@ impl Setting {
         self.open_with(builder, &OnBuild::default(), &CancelToken::new())
     }
 
+    fn open_in(&self, files: &EngineFiles, builder: &mut dyn EngineBuilder) -> Result<String, ModelError> {
+        self.open_told(files, builder, &OnBuild::default(), &CancelToken::new())
+    }
+
     fn open_with(
         &self,
+        builder: &mut dyn EngineBuilder,
+        on_build: &OnBuild,
+        cancel: &CancelToken,
+    ) -> Result<String, ModelError> {
+        self.open_told(&self.files(), builder, on_build, cancel)
+    }
+
+    fn open_told(
+        &self,
+        files: &EngineFiles,
         builder: &mut dyn EngineBuilder,
         on_build: &OnBuild,
         cancel: &CancelToken,
@@ -109,7 +123,7 @@ impl Setting {
             profiles: &profiles,
         };
         let mut used = String::new();
-        self.files().open(&[request], builder, on_build, cancel, &mut |_, plan| {
+        files.open(&[request], builder, on_build, cancel, &mut |_, plan| {
             used = String::from_utf8_lossy(plan).into_owned();
             Ok(())
         })?;
@@ -154,6 +168,37 @@ fn other_weights_are_another_engine() {
     assert_eq!(moved.open(&mut builder).unwrap(), "vision build 2");
     // Both are kept: two models may be used in turn.
     assert_eq!(moved.names().iter().filter(|name| name.ends_with(".engine")).count(), 2);
+}
+
+#[test]
+fn rebuilding_builds_what_is_asked_for_and_leaves_other_models_alone() {
+    let [setting, other] = [Setting::new(), Setting::with_salt(1)];
+    let mut builder = FakeBuilder::new();
+    setting.open(&mut builder).unwrap();
+    let of_other = setting.engine();
+    let before = std::fs::read(&of_other).unwrap();
+    let moved = Setting { folder: setting.folder, ..other };
+    moved.open(&mut builder).unwrap();
+
+    let files = moved.files().rebuilding(true);
+    assert_eq!(moved.open_in(&files, &mut builder).unwrap(), "vision build 3");
+    assert_eq!(std::fs::read(&of_other).unwrap(), before);
+    // The new one is in the old one's place.
+    assert_eq!(moved.open(&mut builder).unwrap(), "vision build 3");
+    assert_eq!(moved.names().iter().filter(|name| name.ends_with(".engine")).count(), 2);
+}
+
+#[test]
+fn an_engine_stays_until_the_one_that_is_to_replace_it_is_whole() {
+    let setting = Setting::new();
+    let mut builder = FakeBuilder::new();
+    setting.open(&mut builder).unwrap();
+    let cancel = CancelToken::new();
+    let from_inside = cancel.clone();
+    builder.midway = Box::new(move || from_inside.cancel());
+    let files = setting.files().rebuilding(true);
+    setting.open_told(&files, &mut builder, &OnBuild::default(), &cancel).unwrap_err();
+    assert_eq!(setting.open(&mut builder).unwrap(), "vision build 1");
 }
 
 #[test]
