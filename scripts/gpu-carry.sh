@@ -42,17 +42,36 @@ cp -r models/testdata/{pictures,tokenizer} "$programs/models/testdata/"
 cp -r models/tests/reference "$programs/models/tests/"
 find "$programs" -name __pycache__ -prune -exec rm -rf {} +
 cp scripts/{bench_gpu_peers,bench_peers}.py "$programs/scripts/"
-mkdir -p "$work"/{onnxruntime-cuda,tensorrt-rtx}/lib
-cp -rL "$(scripts/onnxruntime-gpu.sh path)" "$work/onnxruntime-cuda/lib/onnxruntime-cuda"
-rm "$work/onnxruntime-cuda/lib/onnxruntime-cuda/libonnxruntime.so"
-cp -r "$(scripts/tensorrt-rtx.sh path)" "$work/tensorrt-rtx/lib/tensorrt-rtx"
 
 mkdir -p "$folder"
-rm -f "$folder"/*.tar.xz.*
-for archive in programs onnxruntime-cuda tensorrt-rtx; do
-  tar --create --directory "$work/$archive" --sort=name --owner=0 --group=0 . |
-    xz -6 --threads=1 | split --bytes="$piece_bytes" --numeric-suffixes - "$folder/$archive.tar.xz."
-done
+
+# pack ARCHIVE MARK: the folder $work/ARCHIVE as pieces. What is already there with this mark stays: compressing takes long.
+pack() {
+  local mark="$2, pieces of $piece_bytes bytes"
+  [[ ! -e $folder/$1.packed || $(< "$folder/$1.packed") != "$mark" ]] || return 0
+  rm -f "$folder/$1".{packed,tar.xz.*}
+  "$1"
+  tar --create --directory "$work/$1" --sort=name --owner=0 --group=0 . |
+    xz -6 --threads=1 | split --bytes="$piece_bytes" --numeric-suffixes - "$folder/$1.tar.xz."
+  rm -rf "${work:?}/$1"
+  echo "$mark" > "$folder/$1.packed"
+}
+
+# What is packed, each a function of its archive's name.
+programs() { :; }
+onnxruntime-cuda() {
+  mkdir -p "$work/onnxruntime-cuda/lib"
+  cp -rL "$(scripts/onnxruntime-gpu.sh path)" "$work/onnxruntime-cuda/lib/onnxruntime-cuda"
+  rm "$work/onnxruntime-cuda/lib/onnxruntime-cuda/libonnxruntime.so"
+}
+tensorrt-rtx() {
+  mkdir -p "$work/tensorrt-rtx/lib"
+  cp -r "$(scripts/tensorrt-rtx.sh path)" "$work/tensorrt-rtx/lib/tensorrt-rtx"
+}
+
+pack programs "$(cd "$programs" && find . -type f -exec sha256sum {} + | sort | sha256sum)"
+pack onnxruntime-cuda "$(basename "$(scripts/onnxruntime-gpu.sh path)")"
+pack tensorrt-rtx "$(basename "$(scripts/tensorrt-rtx.sh path)")"
 cp scripts/gpu_session.py "$folder/"
 (cd "$folder" && sha256sum ./*.tar.xz.* | sed 's| \./| |' > pieces.txt)
-du --bytes "$folder"/* | awk '{ printf "%6.1f MB  %s\n", $1 / 1e6, $2 }'
+du --bytes "$folder"/*.tar.xz.* | awk '{ sum += $1; printf "%6.1f MB  %s\n", $1 / 1e6, $2 } END { printf "%6.1f MB\n", sum / 1e6 }'

@@ -158,12 +158,13 @@ def steps(home: pathlib.Path, python: str) -> list[Step]:
 
 
 def telling(text: str) -> str:
-    """The line of an output that says most about how it ended."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    wrong = [line for line in lines if "rror" in line or "not here" in line or "panicked" in line or "sees no GPU" in line]
-    # The cause of a panic stands in the line after it, and an error that was unwrapped in its words.
-    causes = [line for line in wrong if "river" in line or "libcuda" in line]
-    return (causes or wrong or lines or ["said nothing"])[-1]
+    """The line of an output that says most about how it failed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["said nothing"]
+    missing = [line for line in lines if "cannot open shared object" in line][:1]
+    # What a panic is about stands in the line behind it.
+    panics = [words for line, words in zip(lines, lines[1:]) if " panicked at " in line]
+    errors = [line for line in lines if "Error" in line or "error:" in line or "not here" in line]
+    return (missing or panics or errors or lines)[-1]
 
 
 def run_step(step: Step, variables: dict[str, str], limit_s: float, out: pathlib.Path) -> tuple[str, str]:
