@@ -10,8 +10,8 @@ use belvedere_models::{
     Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
-use belvedere_models::engine::Pixels;
 use belvedere_models::engine::tensorrt::OnBuild;
+use belvedere_models::engine::{DeviceMemory, Pixels};
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
@@ -325,6 +325,11 @@ impl Analyst {
     /// Gives up what was submitted.
     pub fn withdraw(&mut self, submission: Submission) {
         self.florence.withdraw(submission);
+    }
+
+    /// The memory of the device that runs the model, where it has its own.
+    pub fn device_memory(&mut self) -> Option<DeviceMemory> {
+        self.florence.device_memory()
     }
 
     /// How many prompts are answered at the same time; 1 where the engine answers one picture's after another's.

@@ -2,6 +2,7 @@
 //! every engine: ONNX Runtime now, TensorRT later, [`scripted`] in tests.
 
 mod cancel;
+mod device_memory;
 mod in_flight;
 pub mod ort;
 pub mod scripted;
@@ -11,6 +12,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 pub use cancel::{CancelGuard, CancelToken};
+pub use device_memory::DeviceMemory;
 pub use in_flight::{Ended, How, InFlight, Source, Ticket};
 
 use crate::ModelError;
@@ -161,6 +163,11 @@ pub trait Engine: Send {
 
     /// The engine as one whose sequences join and leave a running batch, where it is one.
     fn in_flight(&mut self) -> Option<&mut dyn InFlight> {
+        None
+    }
+
+    /// The memory of the device, where it has its own. May be asked as often as one likes.
+    fn device_memory(&mut self) -> Option<DeviceMemory> {
         None
     }
 
