@@ -15,6 +15,7 @@ use super::cameras::Cameras;
 use super::config_topic::ConfigTopic;
 use super::listening::Listening;
 use super::model_thread::{Change, Hearers, ModelThread};
+use super::on_page::{LOADING, OnPage, WARMING_UP};
 use super::questions::Questions;
 use super::state_topic::StateTopic;
 use super::stats::Stats;
@@ -80,15 +81,25 @@ impl Watch {
         }
         let mut state = StateTopic::loading(topic, Arc::clone(&outbox));
         let config = ConfigTopic::new(topic, Arc::clone(&outbox));
-        systemd.status("loading the model");
+        systemd.status(LOADING);
         outbox.set_state(topics::available(topic), "online");
         alerting.begin();
         let options = LinkOptions::new(&settings.mqtt, embedded)?;
         let connected = watch::Sender::new(false);
         let listening = Listening::begin(options, &settings, &outbox, &counters, &cameras, &connected);
 
+        // The page is open already: what it shows of the broker is to be true while the model loads.
+        let of_alerts = Arc::clone(&alerting);
+        live.set_sources(MetricSources::new(
+            Arc::clone(&outbox),
+            Arc::clone(&counters),
+            connected.subscribe(),
+            move |camera: &str| of_alerts.counts(camera),
+        ));
+
         let told: Vec<Box<dyn BuildListener>> = vec![Box::new(state.clone()), Box::new(systemd.clone())];
-        let analyst = match load(&settings.model, cancel.clone(), told).await {
+        let page = OnPage::Start(Arc::clone(&live));
+        let analyst = match load(&settings.model, cancel.clone(), page, told).await {
             Ok(analyst) => analyst,
             Err(error) => {
                 state.stopped();
@@ -124,12 +135,6 @@ impl Watch {
         tasks.spawn(tick_alerts(Arc::clone(&alerting)));
         tasks.spawn(Arc::clone(&cameras.asking).hear_page(questions_of_page));
         tasks.spawn(Arc::clone(&cameras.stats).publish());
-        live.set_sources(MetricSources::new(
-            Arc::clone(&outbox),
-            Arc::clone(&counters),
-            connected.subscribe(),
-            move |camera: &str| alerting.counts(camera),
-        ));
         live.set_phase(Phase::Running);
         state.running(&device);
         let watch = Watch {
@@ -156,20 +161,23 @@ impl Watch {
     }
 }
 
-/// A model that has answered once. The log and `told` hear how far building engines for it has come.
+/// A model that has answered once. The log, `page` and `told` hear how far building engines for it has come.
 pub(super) async fn load(
     settings: &ModelSettings,
     cancel: CancelToken,
+    page: OnPage,
     mut told: Vec<Box<dyn BuildListener>>,
 ) -> Result<Analyst, WatchError> {
-    told.push(Box::new(LogLines::default()));
+    told.extend([Box::new(LogLines::default()) as Box<dyn BuildListener>, Box::new(page.clone())]);
     let reporter = BuildReporter::start(told)?;
     let (settings, on_build) = (settings.clone(), reporter.on_build());
     let load = move || {
         if settings.device == Device::Auto {
             tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
         }
+        page.say(LOADING);
         let mut analyst = Analyst::load_with(&settings, Loading { on_build, cancel: cancel.clone() })?;
+        page.say(WARMING_UP);
         analyst.warm_up(&cancel)?;
         Ok(analyst)
     };
