@@ -1,6 +1,7 @@
 //! Belvedere from outside: the built binary, a real RTSP server and a real broker.
 
 mod alerts;
+mod allocator;
 mod asking;
 mod bad_checkpoints;
 mod bad_configuration;
