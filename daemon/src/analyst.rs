@@ -160,6 +160,8 @@ impl Analyst {
             threads: settings.threads,
             scratch: folders::cache().map(|folder| folder.join("loading")),
             engines: folders::engines(),
+            // OpenVINO alone takes more memory than all else together with this small model, and longer to start.
+            openvino: settings.path.is_none().then_some(false),
             on_build: loading.on_build,
             cancel: loading.cancel,
             ..LoadOptions::default()

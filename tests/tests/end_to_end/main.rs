@@ -10,6 +10,7 @@ mod calibrate;
 mod demo;
 mod doctor;
 mod exported_graphs;
+mod footprint;
 mod home_assistant;
 mod meaning;
 mod metrics;
