@@ -30,11 +30,12 @@ impl Choice {
             (Device::Auto, Some(obstacle), Found::Here(_)) => {
                 Choice::Cpu(format!("no TensorRT: {}", obstacle.says))
             }
-            (Device::Auto, Some(obstacle), Found::Missing { missing }) => {
-                Choice::Nothing(format!("no TensorRT: {}; no CPU: {missing}", obstacle.says))
+            // Where it was looked for is said once, below.
+            (Device::Auto, Some(obstacle), Found::Missing { .. }) => {
+                Choice::Nothing(format!("no TensorRT: {}; no CPU: no ONNX Runtime", obstacle.says))
             }
             (Device::Cpu, _, Found::Here(_)) => Choice::Cpu("it was asked for".to_owned()),
-            (Device::Cpu, _, Found::Missing { missing }) => Choice::Nothing(missing.clone()),
+            (Device::Cpu, _, Found::Missing { .. }) => Choice::Nothing("no ONNX Runtime".to_owned()),
         }
     }
 }

@@ -121,7 +121,7 @@ impl Report {
                         library.path.display()
                     )
                 }
-                Found::Missing { missing } => format!("none: {missing}"),
+                Found::Missing { .. } => "none".to_owned(),
             },
         ));
         match decoders {

@@ -43,10 +43,8 @@ pub(super) fn ready(live: &Live) -> Answer {
         Phase::Stopping => return told("stopping", "told to end".to_owned()),
         Phase::Running => {}
     }
-    let cameras = live.cameras();
-    let untried = cameras.iter().filter(|camera| camera.state() != "disabled" && !camera.was_tried());
-    match untried.map(|camera| camera.name()).collect::<Vec<_>>().as_slice() {
-        [] => told("ok", format!("{} camera(s) watched", cameras.len())),
+    match live.untried().as_slice() {
+        [] => told("ok", format!("{} camera(s) watched", live.cameras().len())),
         untried => told("opening", format!("not opened yet: {}", untried.join(", "))),
     }
 }

@@ -161,6 +161,13 @@ impl Live {
         self.cameras.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The cameras that are switched on and have neither given a frame nor said why they do not.
+    pub fn untried(&self) -> Vec<String> {
+        let cameras = self.cameras();
+        let untried = cameras.iter().filter(|camera| camera.state() != "disabled" && !camera.was_tried());
+        untried.map(|camera| camera.name().to_owned()).collect()
+    }
+
     /// Grows whenever what [`CameraFacts`] say may be different.
     pub fn revision(&self) -> u64 {
         self.revision.load(Relaxed)

@@ -181,6 +181,11 @@ impl Watch {
     }
 
     fn say_ready(&self) {
-        self.systemd.ready(&format!("watching {} camera(s); {}", self.cameras.len(), self.device));
+        self.systemd.ready(&self.status());
+    }
+
+    /// What it does, for `systemctl status`.
+    fn status(&self) -> String {
+        format!("watching {} camera(s); {}", self.cameras.len(), self.device)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use belvedere_models::{CancelToken, Device};
 use tokio::sync::watch;
@@ -34,6 +34,9 @@ use crate::mqtt::spool::{self, SpoolError};
 use crate::mqtt::{LinkOptions, MqttCounters, Outbox, topics};
 use crate::systemd::Systemd;
 use crate::watchdog::Watchdog;
+
+/// A camera that has neither given a frame nor failed after so long keeps nobody from being told that the daemon is ready.
+const OPENING_LIMIT: Duration = Duration::from_secs(30);
 
 impl Watch {
     /// Builds everything and starts it: broker and link first, so that the daemon is seen while the
@@ -137,7 +140,7 @@ impl Watch {
         tasks.spawn(Arc::clone(&cameras.stats).publish());
         live.set_phase(Phase::Running);
         state.running(&device);
-        let watch = Watch {
+        let mut watch = Watch {
             settings,
             device,
             state,
@@ -156,8 +159,25 @@ impl Watch {
             systemd: systemd.clone(),
             cancel,
         };
-        watch.say_ready();
+        watch.say_ready_when_open();
         Ok(watch)
+    }
+}
+
+impl Watch {
+    /// Tells the service manager that the daemon is ready as soon as every camera was opened, or has said why it cannot
+    /// be. Other services may wait for this one: a camera that says nothing is waited for until [`OPENING_LIMIT`].
+    fn say_ready_when_open(&mut self) {
+        let (systemd, live, status) = (self.systemd.clone(), Arc::clone(&self.live), self.status());
+        systemd.status(&format!("opening {} camera(s)", self.cameras.len()));
+        self.tasks.spawn(async move {
+            let mut changes = live.changes();
+            let opened = async { while !live.untried().is_empty() && changes.changed().await.is_ok() {} };
+            if tokio::time::timeout(OPENING_LIMIT, opened).await.is_err() {
+                tracing::warn!(cameras = live.untried().join(", "), "still being opened; not waited for");
+            }
+            systemd.ready(&status);
+        });
     }
 }
 

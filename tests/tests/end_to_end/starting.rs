@@ -1,6 +1,11 @@
 //! A service that starts: what systemd and the broker hear of it, and an end before it has started.
 
-use std::{fs::File, os::unix::net::UnixDatagram, time::Duration};
+use std::{
+    fs::File,
+    net::TcpListener,
+    os::unix::net::UnixDatagram,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 use belvedere_tests::{Daemon, Message};
@@ -68,6 +73,24 @@ fn systemd_and_the_broker_hear_of_loading_then_of_running_then_of_the_end() -> R
     let stopped: Value = serde_json::from_str(&scene.retained("belvedere/state")?)?;
     assert_eq!(stopped["state"], "stopped");
     Ok(())
+}
+
+#[test]
+fn it_is_not_ready_before_each_camera_was_opened_or_has_said_why_it_cannot_be() -> Result<()> {
+    let scene = Scene::new()?;
+    let manager = ServiceManager::start()?;
+    // A camera that takes the connection and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("rtsp://{}/stream", mute.local_addr()?);
+    let config = scene.config(&[("porch", "test://ball"), ("yard", &url)]);
+    let patience = Duration::from_secs(2);
+    let mut daemon = manager.run(&config.replace("answer_timeout = \"1s\"", "answer_timeout = \"2s\""))?;
+    manager.hear_until("STATUS=opening 2 camera(s)")?;
+    let opening = Instant::now();
+    manager.hear_until("READY=1")?;
+    assert!(opening.elapsed() > patience / 2, "ready after {:?}", opening.elapsed());
+    assert!(opening.elapsed() < 10 * patience, "ready after {:?}", opening.elapsed());
+    assert_ends_well(&mut daemon)
 }
 
 #[test]

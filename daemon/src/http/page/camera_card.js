@@ -85,8 +85,11 @@ export class CameraCard {
     const known = tasks.filter(({ input }) => input !== "box");
     const first = ({ name }) => (name === PHRASE ? 0 : 1);
     const options = known.toSorted((one, other) => first(one) - first(other));
+    const chosen = this.#task.value;
     this.#task.replaceChildren(
       ...options.map(({ name, input }) => h("option", { value: name, "data-input": input }, TASKS[name] ?? name)));
+    // A reload of the configuration must not take a question out of somebody's hands.
+    if (known.some(({ name }) => name === chosen)) this.#task.value = chosen;
     this.#chooseTask();
     this.update(camera.now, this.#live.state?.phase ?? { name: "running" });
   }

@@ -30,9 +30,10 @@ fn a_person_sees_asks_draws_and_is_told_when_a_camera_goes_and_comes() -> Result
     stage.screenshot("desktop-dark")?;
     stage.browser.set_colours("light")?;
     a_question_is_answered_on_its_frame(&stage)?;
-    a_zone_is_drawn_and_its_lines_are_a_configuration(&stage, &config)?;
+    let with_zone = a_zone_is_drawn_and_its_lines_are_a_configuration(&stage, &config)?;
     the_same_is_there_on_a_phone(&stage)?;
     the_keyboard_reaches_everything(&stage)?;
+    a_reload_is_seen_and_disturbs_nobody(&stage, &with_zone)?;
 
     server.kill()?;
     let offline = format!("document.querySelector('{CARD} .state').textContent === 'Offline'");
@@ -143,8 +144,8 @@ fn a_question_is_answered_on_its_frame(stage: &Stage) -> Result<()> {
     stage.click(".answer button")
 }
 
-/// With the mouse and the keyboard; what comes out is pasted into the configuration, which is still good.
-fn a_zone_is_drawn_and_its_lines_are_a_configuration(stage: &Stage, config: &str) -> Result<()> {
+/// With the mouse and the keyboard; what comes out is pasted into the configuration, which is still good, and returned.
+fn a_zone_is_drawn_and_its_lines_are_a_configuration(stage: &Stage, config: &str) -> Result<String> {
     stage.browser.evaluate("scrollTo(0, 0)")?;
     stage.click(&format!("{CARD} .card-head button"))?;
     stage.wait("the editor", "document.activeElement.classList.contains('zone-surface')")?;
@@ -183,13 +184,15 @@ fn a_zone_is_drawn_and_its_lines_are_a_configuration(stage: &Stage, config: &str
 
     let folder = TempDir::new()?;
     let path = folder.path().join("belvedere.toml");
-    fs::write(&path, format!("{config}\n{lines}\n"))?;
+    let with_zone = format!("{config}\n{lines}\n");
+    fs::write(&path, &with_zone)?;
     let path = path.to_str().context("a path")?;
     let checked = belvedere(&["check", "--config", path], Duration::from_secs(30))?;
     assert_eq!(checked.status.code(), Some(0), "{checked:#?}");
     stage.click(".zone-surface")?;
     stage.browser.press("Escape")?;
-    stage.wait("the editor to close", "document.querySelector('.zone-surface').hidden")
+    stage.wait("the editor to close", "document.querySelector('.zone-surface').hidden")?;
+    Ok(with_zone)
 }
 
 fn the_same_is_there_on_a_phone(stage: &Stage) -> Result<()> {
@@ -218,6 +221,23 @@ fn the_same_is_there_on_a_phone(stage: &Stage) -> Result<()> {
     stage.screenshot("phone-zone")?;
     stage.browser.press("Escape")?;
     stage.browser.set_size(1440, 900, false)
+}
+
+/// The zone is on the picture as soon as the configuration has it, and the question that was begun is still there.
+fn a_reload_is_seen_and_disturbs_nobody(stage: &Stage, with_zone: &str) -> Result<()> {
+    stage.browser.evaluate(
+        "(() => { const task = document.querySelector('.ask select'); task.value = 'phrase-grounding';
+           task.dispatchEvent(new Event('change')); document.querySelector('.ask input').value = 'two cars'; })()",
+    )?;
+    stage.daemon.reload(with_zone)?;
+    stage.wait(
+        "the zone with its name",
+        "document.querySelector('.overlay .zone-name')?.textContent.includes('drive')",
+    )?;
+    let begun =
+        "[document.querySelector('.ask select').value, document.querySelector('.ask input').value].join()";
+    assert_eq!(stage.browser.evaluate(begun)?, "phrase-grounding,two cars");
+    Ok(())
 }
 
 /// From the top of the page with the Tab key alone.
