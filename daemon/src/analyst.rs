@@ -118,6 +118,8 @@ pub struct Loading {
     pub on_build: OnBuild,
     /// Ends it.
     pub cancel: CancelToken,
+    /// Whether little memory and an early start count for more than speed, with the bundled model.
+    pub spares_memory: bool,
 }
 
 /// A loaded model. Owned by one thread.
@@ -160,8 +162,8 @@ impl Analyst {
             threads: settings.threads,
             scratch: folders::cache().map(|folder| folder.join("loading")),
             engines: folders::engines(),
-            // OpenVINO alone takes more memory than all else together with this small model, and longer to start.
-            openvino: settings.path.is_none().then_some(false),
+            // With the small bundled model OpenVINO takes as much memory as all else together, and half of the start.
+            openvino: (settings.path.is_none() && loading.spares_memory).then_some(false),
             on_build: loading.on_build,
             cancel: loading.cancel,
             ..LoadOptions::default()

@@ -87,7 +87,7 @@ impl Watch {
                 tracing::info!("loading another model beside the one that runs");
                 // Not `ROOT/state`: the daemon runs meanwhile.
                 let page = OnPage::Reload(Arc::clone(&self.live));
-                let analyst = load(&wanted.model, cancel, page, vec![Box::new(self.systemd.clone())]).await?;
+                let analyst = load(wanted, cancel, page, vec![Box::new(self.systemd.clone())]).await?;
                 Some(Box::new(analyst))
             }
             false => None,

@@ -25,7 +25,7 @@ use crate::analyst::{Analyst, Loading};
 use crate::broker::EmbeddedBroker;
 use crate::building::{BuildListener, BuildReporter, LogLines};
 use crate::bundled;
-use crate::config::{Broker, ModelSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::config::{Broker, CameraSettings, OutboxPlace, OutboxSettings, Settings};
 use crate::doctor;
 use crate::http::HttpServer;
 use crate::live::{Live, Phase};
@@ -37,6 +37,9 @@ use crate::watchdog::Watchdog;
 
 /// A camera that has neither given a frame nor failed after so long keeps nobody from being told that the daemon is ready.
 const OPENING_LIMIT: Duration = Duration::from_secs(30);
+
+/// Frames to be analysed per second, of all cameras, up to which the bundled model need not be fast.
+const LITTLE_FPS: f64 = 2.0;
 
 impl Watch {
     /// Builds everything and starts it: broker and link first, so that the daemon is seen while the
@@ -102,7 +105,7 @@ impl Watch {
 
         let told: Vec<Box<dyn BuildListener>> = vec![Box::new(state.clone()), Box::new(systemd.clone())];
         let page = OnPage::Start(Arc::clone(&live));
-        let analyst = match load(&settings.model, cancel.clone(), page, told).await {
+        let analyst = match load(&settings, cancel.clone(), page, told).await {
             Ok(analyst) => analyst,
             Err(error) => {
                 state.stopped();
@@ -183,20 +186,22 @@ impl Watch {
 
 /// A model that has answered once. The log, `page` and `told` hear how far building engines for it has come.
 pub(super) async fn load(
-    settings: &ModelSettings,
+    settings: &Settings,
     cancel: CancelToken,
     page: OnPage,
     mut told: Vec<Box<dyn BuildListener>>,
 ) -> Result<Analyst, WatchError> {
     told.extend([Box::new(LogLines::default()) as Box<dyn BuildListener>, Box::new(page.clone())]);
     let reporter = BuildReporter::start(told)?;
-    let (settings, on_build) = (settings.clone(), reporter.on_build());
+    let (spares_memory, on_build) = (asks_little(&settings.cameras), reporter.on_build());
+    let settings = settings.model.clone();
     let load = move || {
         if settings.device == Device::Auto {
             tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
         }
         page.say(LOADING);
-        let mut analyst = Analyst::load_with(&settings, Loading { on_build, cancel: cancel.clone() })?;
+        let mut analyst =
+            Analyst::load_with(&settings, Loading { on_build, cancel: cancel.clone(), spares_memory })?;
         page.say(WARMING_UP);
         analyst.warm_up(&cancel)?;
         Ok(analyst)
@@ -209,6 +214,11 @@ pub(super) async fn load(
         tracing::warn!("no model.path: this is {}", bundled::KNOWS);
     }
     Ok(analyst)
+}
+
+/// Whether the cameras ask so little that speed is no matter: one camera at the default rate.
+fn asks_little(cameras: &[CameraSettings]) -> bool {
+    cameras.iter().map(|camera| camera.source.fps).sum::<f64>() <= LITTLE_FPS
 }
 
 /// The outbox with its spool where the settings want it.

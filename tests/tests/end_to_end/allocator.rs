@@ -54,7 +54,8 @@ fn the_process_that_was_started_goes_on_with_its_arguments_and_the_settings_and_
 
 #[test]
 fn what_the_user_has_set_is_kept() -> Result<()> {
-    let config = "[mqtt]\nurl = \"embedded\"\nlisten = \"127.0.0.1:0\"\noutbox = false\n";
+    let config = "[mqtt]\nurl = \"embedded\"\nlisten = \"127.0.0.1:0\"\noutbox = false\n\n\
+                  [[camera]]\nname = \"porch\"\nurl = \"test://ball\"\ntasks = [\"caption\"]\n";
     let daemon = run(config, &[("MALLOC_ARENA_MAX", "7")])?;
     let expected = ["7", "131072", "131072"].map(str::to_owned);
     assert_eq!(settings(&daemon)?, SETTINGS.map(str::to_owned).into_iter().zip(expected).collect());
