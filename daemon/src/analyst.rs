@@ -11,6 +11,7 @@ use belvedere_models::{
 };
 
 use belvedere_models::engine::tensorrt::OnBuild;
+use belvedere_models::engine::{DeviceMemory, Pixels};
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
@@ -119,6 +120,8 @@ pub struct Loading {
     pub cancel: CancelToken,
     /// Builds the model's engines anew, those that are there too.
     pub rebuild_engines: bool,
+    /// Whether little memory and an early start count for more than speed, with the bundled model.
+    pub spares_memory: bool,
 }
 
 /// A loaded model. Owned by one thread.
@@ -162,6 +165,8 @@ impl Analyst {
             scratch: folders::cache().map(|folder| folder.join("loading")),
             engines: folders::engines(),
             rebuild_engines: loading.rebuild_engines,
+            // With the small bundled model OpenVINO takes as much memory as all else together, and half of the start.
+            openvino: (settings.path.is_none() && loading.spares_memory).then_some(false),
             on_build: loading.on_build,
             cancel: loading.cancel,
             ..LoadOptions::default()
@@ -322,6 +327,11 @@ impl Analyst {
     /// Gives up what was submitted.
     pub fn withdraw(&mut self, submission: Submission) {
         self.florence.withdraw(submission);
+    }
+
+    /// The memory of the device that runs the model, where it has its own.
+    pub fn device_memory(&mut self) -> Option<DeviceMemory> {
+        self.florence.device_memory()
     }
 
     /// How many prompts are answered at the same time; 1 where the engine answers one picture's after another's.

@@ -1,7 +1,6 @@
 //! The bundled model: the small Florence-2 of models/tiny, which runs where no model is named.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,14 +28,14 @@ const FILES: [File; 5] = [
 /// The folder cannot be written.
 pub fn checkpoint() -> Result<PathBuf, AnalysisError> {
     let cache = folders::cache().unwrap_or_else(|| std::env::temp_dir().join("belvedere"));
-    unpacked(&FILES, &cache)
+    // Named by the build script for what is in them: another model is never found there. Read here, they would take their
+    // size in memory.
+    unpacked(&FILES, &cache.join(concat!("bundled-", env!("BELVEDERE_BUNDLED_MODEL"))))
 }
 
-/// The folder below `cache` that holds `files`, named for what is in them: another model never finds it.
-fn unpacked(files: &[File], cache: &Path) -> Result<PathBuf, AnalysisError> {
-    let mut hasher = DefaultHasher::new();
-    files.hash(&mut hasher);
-    let dir = cache.join(format!("bundled-{:016x}", hasher.finish()));
+/// The folder `dir` with `files` in it.
+fn unpacked(files: &[File], dir: &Path) -> Result<PathBuf, AnalysisError> {
+    let dir = dir.to_owned();
     if is_whole(files, &dir) {
         return Ok(dir);
     }
@@ -80,10 +79,10 @@ mod tests {
     #[test]
     fn the_files_are_unpacked_once_and_found_again() {
         let cache = tempfile::tempdir().unwrap();
-        let dir = unpacked(&SMALL, cache.path()).unwrap();
+        let dir = unpacked(&SMALL, &cache.path().join("bundled")).unwrap();
         assert_eq!(fs::read(dir.join("model.safetensors")).unwrap(), b"weights");
         fs::write(dir.join("mark"), "").unwrap();
-        assert_eq!(unpacked(&SMALL, cache.path()).unwrap(), dir);
+        assert_eq!(unpacked(&SMALL, &dir).unwrap(), dir);
         assert!(dir.join("mark").exists());
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
     }
@@ -91,23 +90,16 @@ mod tests {
     #[test]
     fn a_file_that_was_cut_short_is_written_again() {
         let cache = tempfile::tempdir().unwrap();
-        let dir = unpacked(&SMALL, cache.path()).unwrap();
+        let dir = unpacked(&SMALL, &cache.path().join("bundled")).unwrap();
         fs::write(dir.join("model.safetensors"), "wei").unwrap();
-        assert_eq!(unpacked(&SMALL, cache.path()).unwrap(), dir);
+        assert_eq!(unpacked(&SMALL, &dir).unwrap(), dir);
         assert_eq!(fs::read(dir.join("model.safetensors")).unwrap(), b"weights");
-    }
-
-    #[test]
-    fn another_model_gets_another_folder() {
-        let cache = tempfile::tempdir().unwrap();
-        let other = [SMALL[0], ("model.safetensors", b"WEIGHTS".as_slice())];
-        assert_ne!(unpacked(&SMALL, cache.path()).unwrap(), unpacked(&other, cache.path()).unwrap());
     }
 
     #[test]
     fn a_cache_that_cannot_be_written_is_an_error_that_names_it() {
         let cache = tempfile::NamedTempFile::new().unwrap();
-        let error = unpacked(&SMALL, cache.path()).unwrap_err().to_string();
+        let error = unpacked(&SMALL, &cache.path().join("bundled")).unwrap_err().to_string();
         assert!(error.contains(&cache.path().display().to_string()), "{error}");
     }
 }

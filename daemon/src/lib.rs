@@ -1,6 +1,7 @@
 //! The `belvedere` daemon: configuration, MQTT, commands. `main.rs` is its thin face.
 
 pub mod alerts;
+pub mod allocator;
 pub mod analyst;
 pub mod annotate;
 pub mod broker;

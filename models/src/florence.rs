@@ -8,7 +8,9 @@ use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_
 use crate::encoded_pictures::EncodedPictures;
 use crate::engine::ort::{OrtEngine, OrtOptions};
 use crate::engine::tensorrt::{GpuMachine, LARGEST_FRAME_PX, OnBuild};
-use crate::engine::{BatchLimits, CancelToken, Engine, How, ImageFeatures, KeptPrompt, Pixels, Source};
+use crate::engine::{
+    BatchLimits, CancelToken, DeviceMemory, Engine, How, ImageFeatures, KeptPrompt, Pixels, Source,
+};
 use crate::submissions::{Answered, Submission, Submissions};
 
 /// Where to run.
@@ -154,6 +156,11 @@ impl Florence {
     /// The engine itself, for work below the decode loop: scoring given tokens, measuring a step.
     pub fn engine(&mut self) -> &mut dyn Engine {
         self.engine.as_mut()
+    }
+
+    /// The memory of the engine's device, where it has its own; at most a second old.
+    pub fn device_memory(&mut self) -> Option<DeviceMemory> {
+        self.engine.device_memory()
     }
 
     /// Runs the vision tower on preprocessed pixels, once for any number of prompts. Returns the features and the

@@ -35,6 +35,13 @@ impl Building {
         ((self.progress.overall() * 100.0) as u32).min(99)
     }
 
+    /// In a few words, which change with each percent.
+    pub fn words(&self) -> String {
+        let BuildProgress { graph, place, graphs, .. } = &self.progress;
+        let graph = graph.as_str().replace('_', " ");
+        format!("building engine: {graph} ({} of {graphs}), {} %", place + 1, self.percent())
+    }
+
     /// In one line for people.
     pub fn line(&self) -> String {
         let BuildProgress { graph, place, graphs, phase, .. } = &self.progress;

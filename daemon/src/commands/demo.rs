@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::CommandError;
 use crate::alerts::{AlertMessage, AlertSettings, EventType, Phrase};
+use crate::allocator;
 use crate::broker::EmbeddedBroker;
 use crate::cli::Demo;
 use crate::config::{
@@ -38,6 +39,7 @@ const SHOWN_CHARACTERS: usize = 90;
 const MAX_PACKET_BYTES: usize = 16 << 20;
 
 pub(super) fn demo(options: &Demo) -> Result<Exit, CommandError> {
+    allocator::settle();
     logging::abort_on_panic();
     belvedere_pipelines::start_gstreamer()?;
     let broker = EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0)))?.address();

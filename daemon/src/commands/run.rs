@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use belvedere_models::CancelToken;
 
 use super::CommandError;
+use crate::allocator;
 use crate::config::{self, FileStamp, Reading, Settings};
 use crate::exit::Exit;
 use crate::logging;
@@ -20,6 +21,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(4600);
 const RELOAD_LIMIT: Duration = Duration::from_millis(1000);
 
 pub(super) fn run(path: &Path) -> Result<Exit, CommandError> {
+    allocator::settle();
     let Reading { settings, files } = config::read(path);
     let settings = settings?;
     logging::abort_on_panic();

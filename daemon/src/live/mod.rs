@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use belvedere_models::engine::DeviceMemory;
 use belvedere_pipelines::Frame;
 use tokio::sync::{mpsc, watch};
 
@@ -63,6 +64,7 @@ pub struct Live {
     turns: AtomicU64,
     last_turn_ms: AtomicU64,
     stages: StageTimes,
+    device_memory: Mutex<Option<DeviceMemory>>,
     sources: OnceLock<MetricSources>,
     questions: mpsc::Sender<PageQuestion>,
 }
@@ -89,6 +91,7 @@ impl Live {
             turns: AtomicU64::new(0),
             last_turn_ms: AtomicU64::new(0),
             stages: StageTimes::new(),
+            device_memory: Mutex::default(),
             sources: OnceLock::new(),
             questions,
         };
@@ -213,6 +216,17 @@ impl Live {
     pub fn turns(&self) -> (u64, Duration) {
         let since = self.now_ms().saturating_sub(self.last_turn_ms.load(Relaxed));
         (self.turns.load(Relaxed), Duration::from_millis(since))
+    }
+
+    /// The memory of the device that runs the model, as it was at the model thread's last turn; nothing where the device
+    /// has none of its own.
+    pub fn device_memory(&self) -> Option<DeviceMemory> {
+        *lock(&self.device_memory)
+    }
+
+    /// Sets [`Live::device_memory`].
+    pub fn set_device_memory(&self, memory: Option<DeviceMemory>) {
+        *lock(&self.device_memory) = memory;
     }
 
     /// The times of the stages, for whoever measures them.

@@ -2,7 +2,7 @@
 //!
 //! Names follow Prometheus' conventions: base units (seconds, bytes), `_total` for what only grows, the prefix
 //! `belvedere_`, and `process_` for what every process has. Labels come from the configuration and from lists in the
-//! code: `camera`, `alert` (the slugs of configured phrases), `reason`, `stage`. Nothing that a stream, a model or a
+//! code: `camera`, `alert` (the slugs of configured phrases), `reason`, `stage`, `purpose`. Nothing that a stream, a model or a
 //! broker says becomes a label, so the number of series is bounded by the configuration ([`SERIES_PER_CAMERA`],
 //! [`SERIES_PER_ALERT`], [`OTHER_SERIES`]).
 //!
@@ -15,8 +15,10 @@ mod stage_times;
 #[cfg(test)]
 mod tests;
 
-pub use sources::{DeviceMemory, MetricSources};
+pub use sources::MetricSources;
 pub use stage_times::StageTimes;
+
+use belvedere_models::engine::DeviceMemory;
 
 use crate::live::{Live, LiveCamera, Phase};
 use crate::messages::DroppedFrames;
@@ -37,6 +39,9 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 pub fn text(live: &Live) -> String {
     let mut families = Families::new();
     of_the_process(&mut families, live);
+    if let Some(memory) = live.device_memory() {
+        of_the_device(&mut families, memory);
+    }
     of_the_model(&mut families, live);
     of_the_cameras(&mut families, &live.cameras());
     if let Some(sources) = live.sources() {
@@ -89,14 +94,28 @@ fn of_the_process(families: &mut Families, live: &Live) {
     if let Some(threads) = process::threads() {
         families.value("process_threads", "Threads.", threads as f64);
     }
-    if let Some(memory) = live.sources().and_then(MetricSources::device_memory) {
-        families.value(
-            "belvedere_device_memory_used_bytes",
-            "Device memory in use.",
-            memory.used_bytes as f64,
-        );
-        families.value("belvedere_device_memory_bytes", "Device memory there is.", memory.total_bytes as f64);
-    }
+}
+
+/// No series where the device has no memory of its own.
+fn of_the_device(families: &mut Families, memory: DeviceMemory) {
+    let DeviceMemory { total_bytes, free_bytes, planned_bytes, pictures_bytes, prompts_bytes } = memory;
+    families.value(
+        "belvedere_device_memory_bytes",
+        "Memory of the device that runs the model.",
+        total_bytes as f64,
+    );
+    families.value(
+        "belvedere_device_memory_free_bytes",
+        "Memory of the device that nobody has taken.",
+        free_bytes as f64,
+    );
+    let held = [("plan", planned_bytes), ("pictures", pictures_bytes), ("prompts", prompts_bytes)];
+    families.gauge(
+        "belvedere_device_memory_held_bytes",
+        "Memory of the device that the engine has taken, without the weights.",
+        &["purpose"],
+        held.map(|(purpose, bytes)| (vec![purpose.to_owned()], bytes as f64)),
+    );
 }
 
 fn of_the_model(families: &mut Families, live: &Live) {

@@ -8,22 +8,12 @@ use tokio::sync::watch;
 use crate::alerts::AlertCounts;
 use crate::mqtt::{MqttCounters, MqttCounts, Outbox};
 
-/// Memory of the device that runs the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceMemory {
-    /// In use, by anyone.
-    pub used_bytes: u64,
-    /// All there is.
-    pub total_bytes: u64,
-}
-
 /// What is read only when somebody asks.
 pub struct MetricSources {
     outbox: Arc<Outbox>,
     counters: Arc<MqttCounters>,
     connected: watch::Receiver<bool>,
     alert_counts: Box<dyn Fn(&str) -> AlertCounts + Send + Sync>,
-    device_memory: Option<Box<dyn Fn() -> Option<DeviceMemory> + Send + Sync>>,
 }
 
 impl MetricSources {
@@ -35,16 +25,7 @@ impl MetricSources {
         alert_counts: impl Fn(&str) -> AlertCounts + Send + Sync + 'static,
     ) -> MetricSources {
         let alert_counts = Box::new(alert_counts);
-        MetricSources { outbox, counters, connected, alert_counts, device_memory: None }
-    }
-
-    /// The same with a device whose memory is known.
-    #[must_use]
-    pub fn with_device_memory(
-        self,
-        memory: impl Fn() -> Option<DeviceMemory> + Send + Sync + 'static,
-    ) -> MetricSources {
-        MetricSources { device_memory: Some(Box::new(memory)), ..self }
+        MetricSources { outbox, counters, connected, alert_counts }
     }
 
     /// What became of the messages.
@@ -70,11 +51,6 @@ impl MetricSources {
     /// What the rules of a camera have done so far.
     pub fn alert_counts(&self, camera: &str) -> AlertCounts {
         (self.alert_counts)(camera)
-    }
-
-    /// The device's memory, where it is known.
-    pub fn device_memory(&self) -> Option<DeviceMemory> {
-        self.device_memory.as_ref()?()
     }
 }
 

@@ -4,16 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use belvedere_models::engine::DeviceMemory;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{DeviceMemory, MetricSources, OTHER_SERIES, SERIES_PER_ALERT, SERIES_PER_CAMERA, text};
+use super::{MetricSources, OTHER_SERIES, SERIES_PER_ALERT, SERIES_PER_CAMERA, text};
 use crate::alerts::AlertCounts;
 use crate::live::{Live, fixture};
 use crate::messages::TimingMs;
 use crate::mqtt::{MqttCounters, Outbox};
 
 const ALERTS: usize = 5;
+const MEMORY: DeviceMemory = DeviceMemory {
+    total_bytes: 8_000,
+    free_bytes: 3_000,
+    planned_bytes: 400,
+    pictures_bytes: 50,
+    prompts_bytes: 6,
+};
 
 /// Everything that there can be of so many cameras.
 fn all_of(cameras: usize) -> String {
@@ -31,9 +39,9 @@ fn all_of(cameras: usize) -> String {
     let counters = Arc::new(MqttCounters::default());
     let outbox = Arc::new(Outbox::in_memory(Arc::clone(&counters)).unwrap());
     let (_, connected) = watch::channel(true);
-    let memory = DeviceMemory { used_bytes: 1, total_bytes: 2 };
     let sources = MetricSources::new(outbox, counters, connected, |_| AlertCounts::default());
-    live.set_sources(sources.with_device_memory(move || Some(memory)));
+    live.set_sources(sources);
+    live.set_device_memory(Some(MEMORY));
     text(&live)
 }
 
@@ -53,6 +61,24 @@ fn with_64_cameras_the_number_of_series_is_what_was_promised() {
             "{cameras} cameras: {series} series"
         );
     }
+}
+
+#[test]
+fn the_memory_of_a_device_is_told_where_there_is_one_and_has_no_series_where_there_is_none() {
+    let live = Live::new().unwrap().0;
+    assert!(!text(&live).contains("device_memory"));
+    live.set_device_memory(Some(MEMORY));
+    let text = text(&live);
+    let told = text.lines().filter_map(|line| line.strip_prefix("belvedere_device_memory_"));
+    let told: BTreeMap<&str, &str> = told.filter_map(|line| line.split_once(' ')).collect();
+    let expected = [
+        ("bytes", "8000"),
+        ("free_bytes", "3000"),
+        ("held_bytes{purpose=\"pictures\"}", "50"),
+        ("held_bytes{purpose=\"plan\"}", "400"),
+        ("held_bytes{purpose=\"prompts\"}", "6"),
+    ];
+    assert_eq!(told, BTreeMap::from(expected));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod counters;
 mod failure;
 mod inbox;
 mod link;
+mod message;
 mod options;
 mod outbox;
 mod session;

@@ -8,38 +8,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::counters::{MqttCounters, count};
+use super::message::{Class, Message, size_on_wire};
 use super::options::MAX_PACKET_BYTES;
 use super::spool::{NewMessage, SpoolError, SpoolId, SpoolKind, SpoolLimits, SpoolThread};
-use super::suspicion::MessageKey;
 
 /// At most this many results wait; one more drops the oldest.
 const MAX_RESULTS: usize = 1000;
 /// At most this many bytes of results wait; more drop the oldest.
 const MAX_RESULT_BYTES: usize = 32 << 20;
-/// What a packet has beside its topic and payload, generously.
-const PACKET_OVERHEAD_BYTES: usize = 16;
 
 /// What a spool without a file holds at most.
 const MEMORY_LIMITS: SpoolLimits = SpoolLimits { messages: 2000, bytes: 64 << 20 };
-
-/// A message for the broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
-    pub(super) class: Class,
-}
-
-/// How a message is sent, and what becomes of it when the connection breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    /// Sent at most once; goes back to its queue if it was not written.
-    Result,
-    /// What is so now: retained, sent at least once, and again at each connection.
-    State,
-    /// Sent at least once; stays in the spool until it is acknowledged.
-    Spooled { id: SpoolId, is_retained: bool },
-}
 
 /// Messages on their way to the broker. Putting something in takes a short lock and never waits, neither
 /// for the broker nor for the disk.
@@ -306,7 +285,7 @@ impl Outbox {
     }
 
     fn fits_packet(&self, topic: &str, payload: &[u8]) -> bool {
-        let fits = topic.len() + payload.len() + PACKET_OVERHEAD_BYTES <= MAX_PACKET_BYTES;
+        let fits = size_on_wire(topic, payload) <= MAX_PACKET_BYTES;
         if !fits {
             count(&self.counters.dropped_too_large);
             tracing::warn!(topic, "message dropped: larger than a packet may be");
@@ -317,22 +296,6 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // A panic elsewhere ends the process; the queue is whole between two statements.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Message {
-    /// What it is known by, where it is to be acknowledged.
-    pub(super) fn key(&self) -> Option<MessageKey> {
-        match self.class {
-            Class::Spooled { id, .. } => Some(MessageKey::Spooled(id)),
-            Class::State => Some(MessageKey::State(self.topic.clone())),
-            Class::Result => None,
-        }
-    }
-
-    /// Bytes on the wire, at most.
-    fn size(&self) -> usize {
-        self.topic.len() + self.payload.len() + PACKET_OVERHEAD_BYTES
     }
 }
 
@@ -349,111 +312,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::{Class, MAX_RESULTS, MqttCounters, Outbox};
-
-    fn outbox() -> (Outbox, Arc<MqttCounters>) {
-        let counters = Arc::new(MqttCounters::default());
-        (Outbox::in_memory(counters.clone()).unwrap(), counters)
-    }
-
-    fn topics(outbox: &Outbox) -> Vec<String> {
-        std::iter::from_fn(|| outbox.take(true)).map(|message| message.topic).collect()
-    }
-
-    #[test]
-    fn a_full_outbox_drops_its_oldest_result_and_counts_it() {
-        let (outbox, counters) = outbox();
-        for index in 0..MAX_RESULTS + 3 {
-            outbox.push_result(index.to_string(), Vec::new());
-        }
-        assert_eq!(outbox.len(), MAX_RESULTS);
-        assert_eq!(outbox.take(true).unwrap().topic, "3");
-        assert_eq!(counters.counts().dropped_outbox_full, 3);
-    }
-
-    #[test]
-    fn bytes_are_bounded_too() {
-        let (outbox, counters) = outbox();
-        for index in 0..5 {
-            outbox.push_result(index.to_string(), vec![0; 10 << 20]);
-        }
-        assert_eq!(topics(&outbox), ["2", "3", "4"]);
-        assert_eq!(counters.counts().dropped_outbox_full, 2);
-    }
-
-    #[test]
-    fn a_result_larger_than_a_packet_is_dropped_and_counted() {
-        let (outbox, counters) = outbox();
-        outbox.push_result("big".to_owned(), vec![0; 16 << 20]);
-        assert!(outbox.is_empty());
-        assert_eq!(counters.counts().dropped_too_large, 1);
-    }
-
-    #[test]
-    fn only_the_last_state_of_a_topic_is_sent_and_before_results() {
-        let (outbox, _) = outbox();
-        outbox.push_result("result".to_owned(), Vec::new());
-        outbox.set_state("porch/status".to_owned(), "offline");
-        outbox.set_state("porch/status".to_owned(), "online");
-        let first = outbox.take(true).unwrap();
-        assert_eq!((first.topic.as_str(), first.class), ("porch/status", Class::State));
-        assert_eq!(first.payload, b"online");
-        assert_eq!(topics(&outbox), ["result"]);
-    }
-
-    #[test]
-    fn every_state_goes_out_again_after_a_connection_and_available_last() {
-        let (outbox, _) = outbox();
-        for topic in ["available", "porch/status", "yard/status"] {
-            outbox.set_state(topic.to_owned(), "online");
-        }
-        assert_eq!(topics(&outbox).len(), 3);
-        outbox.resend_states("available");
-        assert_eq!(topics(&outbox), ["porch/status", "yard/status", "available"]);
-    }
-
-    #[test]
-    fn results_that_were_not_sent_keep_their_order() {
-        let (outbox, _) = outbox();
-        for topic in ["a", "b", "c"] {
-            outbox.push_result(topic.to_owned(), Vec::new());
-        }
-        let taken = [outbox.take(true).unwrap(), outbox.take(true).unwrap()];
-        outbox.give_back(taken.into_iter());
-        assert_eq!(topics(&outbox), ["a", "b", "c"]);
-    }
-
-    /// Everything there is, whatever the thread of the spool has read so far: topics and payloads.
-    fn all(outbox: &Outbox) -> Vec<(String, String)> {
-        let mut all = Vec::new();
-        while !outbox.is_empty() {
-            assert!(outbox.flush(std::time::Duration::from_secs(20)));
-            while let Some(message) = outbox.take(true) {
-                all.push((message.topic, String::from_utf8(message.payload).unwrap()));
-                if let Class::Spooled { id, .. } = message.class {
-                    outbox.acknowledge(id);
-                }
-            }
-        }
-        all
-    }
-
-    #[test]
-    fn what_a_topic_holds_after_it_was_taken_back_does_not_overtake_its_end() {
-        let (outbox, _) = outbox();
-        let said = |topic: &str, payload: &str| (topic.to_owned(), payload.to_owned());
-        outbox.set_state("porch/status".to_owned(), "online");
-        outbox.set_state("yard/status".to_owned(), "online");
-        outbox.take_back(["porch/status".to_owned()]);
-        assert_eq!(all(&outbox), [said("yard/status", "online"), said("porch/status", "")]);
-        outbox.take_back(["yard/status".to_owned()]);
-        outbox.set_state("yard/status".to_owned(), "offline");
-        outbox.set_state("yard/status".to_owned(), "online");
-        assert_eq!(all(&outbox).last(), Some(&said("yard/status", "online")));
-        outbox.resend_states("available");
-        assert_eq!(all(&outbox), [said("yard/status", "online")]);
-    }
-}
+mod tests;

@@ -13,8 +13,9 @@ use super::backoff::Backoff;
 use super::counters::{MqttCounters, count};
 use super::failure::{is_cut, is_too_large, reason};
 use super::inbox::{IncomingMessage, Subscription};
+use super::message::{Class, Message};
 use super::options::LinkOptions;
-use super::outbox::{Class, Message, Outbox};
+use super::outbox::Outbox;
 use super::suspicion::{MessageKey, Stage, Suspicion};
 
 /// So many messages are handed to the protocol before it says that it wrote them; and so many of the

@@ -12,6 +12,7 @@ mod flight;
 pub mod fuzzed;
 mod listening;
 mod model_thread;
+mod on_page;
 mod progress;
 mod questions;
 mod reloading;

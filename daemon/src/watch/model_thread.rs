@@ -72,6 +72,7 @@ impl ModelThread {
                 // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
                 watchdog.feed(Instant::now());
                 work.hearers.live.turned();
+                work.hearers.live.set_device_memory(work.analyst.device_memory());
                 let first = match work.flight.is_empty() {
                     true => scheduler.next_until(Instant::now() + watchdog.hunger().min(IDLE_TURN)),
                     false => None,

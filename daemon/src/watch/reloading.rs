@@ -12,6 +12,7 @@ use belvedere_models::CancelToken;
 use super::config_topic::ReportedProblem;
 use super::listening::Listening;
 use super::model_thread::Change;
+use super::on_page::OnPage;
 use super::questions::Questions;
 use super::room::check_room;
 use super::starting::load;
@@ -85,7 +86,8 @@ impl Watch {
                 check_room(&wanted.model)?;
                 tracing::info!("loading another model beside the one that runs");
                 // Not `ROOT/state`: the daemon runs meanwhile.
-                let analyst = load(&wanted.model, cancel, vec![Box::new(self.systemd.clone())]).await?;
+                let page = OnPage::Reload(Arc::clone(&self.live));
+                let analyst = load(wanted, cancel, page, vec![Box::new(self.systemd.clone())]).await?;
                 Some(Box::new(analyst))
             }
             false => None,

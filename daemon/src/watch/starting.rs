@@ -15,6 +15,7 @@ use super::cameras::Cameras;
 use super::config_topic::ConfigTopic;
 use super::listening::Listening;
 use super::model_thread::{Change, Hearers, ModelThread};
+use super::on_page::{LOADING, OnPage, WARMING_UP};
 use super::questions::Questions;
 use super::state_topic::StateTopic;
 use super::stats::Stats;
@@ -24,7 +25,7 @@ use crate::analyst::{Analyst, Loading};
 use crate::broker::EmbeddedBroker;
 use crate::building::{BuildListener, BuildReporter, LogLines};
 use crate::bundled;
-use crate::config::{Broker, ModelSettings, OutboxPlace, OutboxSettings, Settings};
+use crate::config::{Broker, CameraSettings, OutboxPlace, OutboxSettings, Settings};
 use crate::doctor;
 use crate::http::HttpServer;
 use crate::live::{Live, Phase};
@@ -36,6 +37,9 @@ use crate::watchdog::Watchdog;
 
 /// A camera that has neither given a frame nor failed after so long keeps nobody from being told that the daemon is ready.
 const OPENING_LIMIT: Duration = Duration::from_secs(30);
+
+/// Frames to be analysed per second, of all cameras, up to which the bundled model need not be fast.
+const LITTLE_FPS: f64 = 2.0;
 
 impl Watch {
     /// Builds everything and starts it: broker and link first, so that the daemon is seen while the
@@ -83,15 +87,25 @@ impl Watch {
         }
         let mut state = StateTopic::loading(topic, Arc::clone(&outbox));
         let config = ConfigTopic::new(topic, Arc::clone(&outbox));
-        systemd.status("loading the model");
+        systemd.status(LOADING);
         outbox.set_state(topics::available(topic), "online");
         alerting.begin();
         let options = LinkOptions::new(&settings.mqtt, embedded)?;
         let connected = watch::Sender::new(false);
         let listening = Listening::begin(options, &settings, &outbox, &counters, &cameras, &connected);
 
+        // The page is open already: what it shows of the broker is to be true while the model loads.
+        let of_alerts = Arc::clone(&alerting);
+        live.set_sources(MetricSources::new(
+            Arc::clone(&outbox),
+            Arc::clone(&counters),
+            connected.subscribe(),
+            move |camera: &str| of_alerts.counts(camera),
+        ));
+
         let told: Vec<Box<dyn BuildListener>> = vec![Box::new(state.clone()), Box::new(systemd.clone())];
-        let analyst = match load(&settings.model, cancel.clone(), told).await {
+        let page = OnPage::Start(Arc::clone(&live));
+        let analyst = match load(&settings, cancel.clone(), page, told).await {
             Ok(analyst) => analyst,
             Err(error) => {
                 state.stopped();
@@ -127,12 +141,6 @@ impl Watch {
         tasks.spawn(tick_alerts(Arc::clone(&alerting)));
         tasks.spawn(Arc::clone(&cameras.asking).hear_page(questions_of_page));
         tasks.spawn(Arc::clone(&cameras.stats).publish());
-        live.set_sources(MetricSources::new(
-            Arc::clone(&outbox),
-            Arc::clone(&counters),
-            connected.subscribe(),
-            move |camera: &str| alerting.counts(camera),
-        ));
         live.set_phase(Phase::Running);
         state.running(&device);
         let mut watch = Watch {
@@ -176,23 +184,26 @@ impl Watch {
     }
 }
 
-/// A model that has answered once. The log and `told` hear how far building engines for it has come.
+/// A model that has answered once. The log, `page` and `told` hear how far building engines for it has come.
 pub(super) async fn load(
-    settings: &ModelSettings,
+    settings: &Settings,
     cancel: CancelToken,
+    page: OnPage,
     mut told: Vec<Box<dyn BuildListener>>,
 ) -> Result<Analyst, WatchError> {
-    told.push(Box::new(LogLines::default()));
+    told.extend([Box::new(LogLines::default()) as Box<dyn BuildListener>, Box::new(page.clone())]);
     let reporter = BuildReporter::start(told)?;
-    let (settings, on_build) = (settings.clone(), reporter.on_build());
+    let (spares_memory, on_build) = (asks_little(&settings.cameras), reporter.on_build());
+    let settings = settings.model.clone();
     let load = move || {
         if settings.device == Device::Auto {
             tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
         }
-        let mut analyst = Analyst::load_with(
-            &settings,
-            Loading { on_build, cancel: cancel.clone(), ..Loading::default() },
-        )?;
+        page.say(LOADING);
+        let loading =
+            Loading { on_build, cancel: cancel.clone(), spares_memory, ..Loading::default() };
+        let mut analyst = Analyst::load_with(&settings, loading)?;
+        page.say(WARMING_UP);
         analyst.warm_up(&cancel)?;
         Ok(analyst)
     };
@@ -204,6 +215,11 @@ pub(super) async fn load(
         tracing::warn!("no model.path: this is {}", bundled::KNOWS);
     }
     Ok(analyst)
+}
+
+/// Whether the cameras ask so little that speed is no matter: one camera at the default rate.
+fn asks_little(cameras: &[CameraSettings]) -> bool {
+    cameras.iter().map(|camera| camera.source.fps).sum::<f64>() <= LITTLE_FPS
 }
 
 /// The outbox with its spool where the settings want it.

@@ -2,6 +2,7 @@
 //! every engine: ONNX Runtime now, TensorRT later, [`scripted`] in tests.
 
 mod cancel;
+mod device_memory;
 mod in_flight;
 pub mod ort;
 pub mod scripted;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use belvedere_kernels::PixelValues;
 
 pub use cancel::{CancelGuard, CancelToken};
+pub use device_memory::DeviceMemory;
 pub use in_flight::{Ended, How, InFlight, Source, Ticket};
 pub use view_encoder::{EncodedViews, ViewEncoder};
 
@@ -176,6 +178,11 @@ pub trait Engine: Send {
 
     /// The engine as one whose sequences join and leave a running batch, where it is one.
     fn in_flight(&mut self) -> Option<&mut dyn InFlight> {
+        None
+    }
+
+    /// The memory of the device, where it has its own. May be asked as often as one likes.
+    fn device_memory(&mut self) -> Option<DeviceMemory> {
         None
     }
 

@@ -34,6 +34,11 @@ fn what_is_planned_is_what_is_taken_and_running_takes_no_more() {
         let picture = &model.pictures()[0];
         let (picture, _) = florence.encode_image(model.pixels(picture), &cancel).unwrap();
         let with_features = free(&device);
+        let told = florence.device_memory().unwrap();
+        assert_eq!(told.free_bytes, with_features as u64);
+        assert_eq!(told.planned_bytes, planned as u64);
+        assert_eq!(told.pictures_bytes, (before - planned - with_features) as u64);
+        assert_eq!((told.total_bytes, told.prompts_bytes), (before as u64, 0));
         let prompts: Vec<Vec<u32>> = (0..9).map(|i| (3..4 + 3 * i).collect()).collect();
         let options =
             GenerationOptions { min_new_tokens: 40, max_new_tokens: 60, ..GenerationOptions::default() };
@@ -58,6 +63,7 @@ fn features_and_kept_prompts_that_are_let_go_of_make_room_for_the_next() {
     };
     let first = turn();
     assert!((0..5).all(|_| turn() == first));
+    assert!(florence.device_memory().unwrap().prompts_bytes > 0);
 }
 
 #[test]

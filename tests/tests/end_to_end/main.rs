@@ -1,6 +1,7 @@
 //! Belvedere from outside: the built binary, a real RTSP server and a real broker.
 
 mod alerts;
+mod allocator;
 mod asking;
 mod bad_checkpoints;
 mod bad_configuration;
@@ -9,6 +10,7 @@ mod calibrate;
 mod demo;
 mod doctor;
 mod exported_graphs;
+mod footprint;
 mod home_assistant;
 mod meaning;
 mod metrics;

@@ -6,6 +6,7 @@
 //! - [`SpoolThread`] is the thread that does the writing, so that nobody else waits for the disk.
 
 mod database;
+mod desk;
 mod error;
 mod fallback;
 mod file;

@@ -1,6 +1,5 @@
 //! The thread that owns the spool.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,18 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::desk::{Desk, FRONT_BYTES, FRONT_MESSAGES};
 use super::error::SpoolError;
 use super::fallback::FallbackSpool;
-use super::limits::{Dropped, SpoolLimits};
-use super::message::{NewMessage, SpoolId, SpoolKind, SpooledMessage, size};
+use super::limits::SpoolLimits;
+use super::message::{NewMessage, SpoolId, SpooledMessage, size};
 use crate::mqtt::counters::MqttCounters;
 
-/// So much is read ahead for the link.
-const FRONT_MESSAGES: usize = 16;
-const FRONT_BYTES: u64 = 4 << 20;
-/// So much waits for a disk that is slow.
-const INBOX_MESSAGES: usize = 1000;
-const INBOX_BYTES: u64 = 32 << 20;
 /// The end waits so long for a disk that hangs.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -45,29 +39,6 @@ struct Shared {
     /// Wakes the link: the front is filled, or there is nothing left.
     filled: Arc<Notify>,
     counters: Arc<MqttCounters>,
-}
-
-/// What passes between the thread and the others.
-#[derive(Debug, Default)]
-struct Desk {
-    new: VecDeque<NewMessage>,
-    new_bytes: u64,
-    acknowledged: Vec<SpoolId>,
-    /// Reading is to begin at the oldest message again.
-    rewind: bool,
-    front: VecDeque<SpooledMessage>,
-    front_bytes: u64,
-    /// There are, or may be, messages in the spool after those in front.
-    has_more: bool,
-    /// The thread holds what it took from here.
-    is_busy: bool,
-    /// Messages in the spool.
-    spooled: u64,
-    closed: bool,
-    /// The thread has closed the file.
-    has_ended: bool,
-    /// The disk fails: what is accepted now is lost with the process.
-    is_troubled: bool,
 }
 
 impl SpoolThread {
@@ -203,49 +174,6 @@ impl Shared {
     }
 }
 
-impl Desk {
-    fn rewind(&mut self) {
-        self.front.clear();
-        self.front_bytes = 0;
-        self.rewind = true;
-        self.has_more = true;
-    }
-
-    /// What a newer message of the topic is about to replace need not be sent.
-    fn forget_in_front(&mut self, topic: &str) {
-        self.front.retain(|message| !(message.kind.is_retained() && message.topic == topic));
-        self.front_bytes = self.front.iter().map(SpooledMessage::size).sum();
-    }
-
-    fn wants_more(&self) -> bool {
-        self.has_more && self.front.len() <= FRONT_MESSAGES / 2 && self.front_bytes <= FRONT_BYTES / 2
-    }
-
-    fn has_work(&self) -> bool {
-        !self.new.is_empty() || !self.acknowledged.is_empty() || self.rewind || self.wants_more()
-    }
-
-    fn shrink(&mut self) -> Dropped {
-        let mut dropped = Dropped::default();
-        while self.new.len() > INBOX_MESSAGES || self.new_bytes > INBOX_BYTES {
-            let snapshot = self.new.iter().position(|message| message.kind == SpoolKind::Snapshot);
-            let Some(message) = self.new.remove(snapshot.unwrap_or(0)) else {
-                break;
-            };
-            self.new_bytes -= size(&message.topic, &message.payload);
-            dropped.add(message.kind);
-            // What is noted of an event is noted behind it. Nobody is to hear the end of one that is lost.
-            if message.kind == SpoolKind::Event
-                && self.new.front().is_some_and(|note| note.kind == SpoolKind::Note)
-                && let Some(note) = self.new.pop_front()
-            {
-                self.new_bytes -= size(&note.topic, &note.payload);
-            }
-        }
-        dropped
-    }
-}
-
 /// The thread's own.
 struct Keeper {
     spool: FallbackSpool,
@@ -347,6 +275,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mqtt::spool::SpoolKind;
 
     const WITHIN: Duration = Duration::from_secs(20);
 
@@ -392,20 +321,6 @@ mod tests {
         put(&spool, SpoolKind::State, "state", b"OFF".to_vec());
         assert!(spool.flush(WITHIN));
         assert_eq!(take_all(&spool), [&b"event"[..], b"OFF"]);
-    }
-
-    #[test]
-    fn what_waits_for_a_slow_disk_is_bounded_and_snapshots_go_first() {
-        let mut desk = Desk::default();
-        for number in 0..5 {
-            let kind = if number == 3 { SpoolKind::Snapshot } else { SpoolKind::Event };
-            let payload = vec![number; INBOX_BYTES as usize / 4];
-            desk.new_bytes += size("topic", &payload);
-            desk.new.push_back(NewMessage { kind, topic: "topic".to_owned(), payload });
-        }
-        assert_eq!(desk.shrink(), Dropped { snapshots: 1, events: 1, states: 0 });
-        assert_eq!(desk.new.iter().map(|new| new.payload[0]).collect::<Vec<_>>(), [1, 2, 4]);
-        assert!(desk.new_bytes <= INBOX_BYTES);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use belvedere_kernels::{PreprocessSpec, RgbImage};
 use belvedere_models::decode::DecoderConfig;
-use belvedere_models::engine::{BatchLimits, DecodeBatch, Engine, KeptPrompt, Pixels};
+use belvedere_models::engine::{BatchLimits, DecodeBatch, DeviceMemory, Engine, KeptPrompt, Pixels};
 use belvedere_models::{Device, Florence, ImageFeatures, ModelError, PhraseForm, Precision, Task, Tokenizer};
 use belvedere_pipelines::{CameraName, SourceSpec, SourceUrl};
 
@@ -18,6 +18,14 @@ use crate::watch::asking::Asking;
 /// The watchdog bites after so long.
 const PATIENCE: Duration = Duration::from_millis(400);
 const WITHIN: Duration = Duration::from_secs(20);
+
+const MEMORY: DeviceMemory = DeviceMemory {
+    total_bytes: 8 << 30,
+    free_bytes: 3 << 30,
+    planned_bytes: 1 << 30,
+    pictures_bytes: 0,
+    prompts_bytes: 0,
+};
 
 /// An engine that says when it is given a picture and hangs until it is told to go on.
 struct HangingEngine {
@@ -38,6 +46,10 @@ impl Engine for HangingEngine {
 
     fn precision(&self) -> &'static str {
         "exact"
+    }
+
+    fn device_memory(&mut self) -> Option<DeviceMemory> {
+        Some(MEMORY)
     }
 
     fn encode_image(&mut self, _: Pixels<'_>, _: &CancelToken) -> Result<ImageFeatures, ModelError> {
@@ -73,6 +85,7 @@ impl Engine for HangingEngine {
 struct Test {
     thread: ModelThread,
     scheduler: Scheduler,
+    live: Arc<Live>,
     begun: Receiver<()>,
     go_on: Sender<()>,
     listener: UnixDatagram,
@@ -99,7 +112,7 @@ impl Test {
             analyst,
             scheduler.clone(),
             Watchdog::new(systemd, Some(PATIENCE)),
-            Hearers { alerting, outbox, live },
+            Hearers { alerting, outbox, live: Arc::clone(&live) },
             Answering::new(asking),
             CancelToken::new(),
         );
@@ -107,7 +120,7 @@ impl Test {
         let progress = Arc::default();
         let questions = Questions::new(&prompter, "root", &porch(), Arc::clone(&progress)).unwrap();
         thread.change(Change::Ask("porch".to_owned(), questions));
-        Test { thread, scheduler, begun: has_begun, go_on, listener, progress, _folder: folder }
+        Test { thread, scheduler, live, begun: has_begun, go_on, listener, progress, _folder: folder }
     }
 
     fn show(&self, frame_id: u64) {
@@ -184,6 +197,17 @@ async fn the_watchdog_is_fed_by_a_thread_that_turns_idle_or_not_and_starved_by_o
     assert_eq!(test.hears(PATIENCE * 2), None, "a thread that hangs");
     test.go_on.send(()).unwrap();
     assert_eq!(test.hears(WITHIN).as_deref(), Some("WATCHDOG=1\n"));
+    test.end().await;
+}
+
+#[tokio::test]
+async fn the_memory_of_the_device_is_known_after_an_idle_turn_too() {
+    let test = Test::new();
+    // The second turn has begun.
+    for _ in 0..2 {
+        assert!(test.hears(WITHIN).is_some());
+    }
+    assert_eq!(test.live.device_memory(), Some(MEMORY));
     test.end().await;
 }
 

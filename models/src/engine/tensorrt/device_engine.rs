@@ -11,6 +11,7 @@ use super::cross_source::{CrossPlace, CrossSource};
 use super::device_batch::DeviceBatch;
 use super::fitting::fitting;
 use super::memory_plan::MemoryPlan;
+use super::memory_reading::MemoryReading;
 use super::open::smallest;
 use super::picture_encoder::{PictureEncoder, to_f32};
 use super::pool::{Lease, Pool};
@@ -23,8 +24,8 @@ use crate::ModelError;
 use crate::checkpoint::FlorenceConfig;
 use crate::decode::DecoderConfig;
 use crate::engine::{
-    BatchLimits, CancelToken, DecodeBatch, Ended, Engine, ImageFeatures, InFlight, KeptPrompt, Pixels,
-    Ticket, ViewEncoder,
+    BatchLimits, CancelToken, DecodeBatch, DeviceMemory, Ended, Engine, ImageFeatures, InFlight, KeptPrompt,
+    Pixels, Ticket, ViewEncoder,
 };
 use crate::graph::Element;
 
@@ -42,6 +43,7 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) workspace: Workspace<D>,
     pub(super) networks: N,
     plan: MemoryPlan,
+    memory: MemoryReading,
     pub(super) decoder: DecoderConfig,
     pub(super) pictures: PictureEncoder<D, N::Network>,
     pub(super) prompts: PromptEncoder<D, N::Network>,
@@ -133,6 +135,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
             workspace,
             networks,
             plan,
+            memory: MemoryReading::default(),
             decoder,
         })
     }
@@ -345,6 +348,17 @@ where
 
     fn in_flight(&mut self) -> Option<&mut dyn InFlight> {
         Some(self)
+    }
+
+    fn device_memory(&mut self) -> Option<DeviceMemory> {
+        let memory = self.memory.read(&self.workspace.device)?;
+        Some(DeviceMemory {
+            total_bytes: memory.total as u64,
+            free_bytes: memory.free as u64,
+            planned_bytes: self.plan.total_bytes() as u64,
+            pictures_bytes: self.features.bytes() as u64,
+            prompts_bytes: self.kept.values().map(|pool| pool.bytes() as u64).sum(),
+        })
     }
 
     fn start<'e>(

@@ -17,6 +17,7 @@ mod fitting;
 mod joining;
 mod load;
 mod memory_plan;
+mod memory_reading;
 mod model_shape;
 mod networks;
 mod open;

@@ -43,6 +43,11 @@ impl<D: Device> Pool<D> {
         Ok(Lease { piece, returned: Arc::clone(&self.returned) })
     }
 
+    /// Bytes of all pieces, those that nobody holds included.
+    pub(super) fn bytes(&self) -> usize {
+        self.pieces.len() * self.bytes
+    }
+
     /// Where a lease's memory is; `None` for a lease of another pool.
     pub(super) fn slice(&self, lease: &Lease) -> Option<DeviceSlice> {
         let is_own = Arc::ptr_eq(&lease.returned, &self.returned);

@@ -2,4 +2,5 @@
 
 mod login;
 mod stage;
+mod start;
 mod tour;

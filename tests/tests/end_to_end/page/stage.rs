@@ -1,6 +1,6 @@
 //! A daemon that serves its page, and a browser that looks at it.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use belvedere_tests::{Browser, Daemon};
@@ -43,7 +43,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn open(config: &str) -> Result<Stage> {
-        let daemon = Daemon::start(config)?;
+        Stage::open_with(config, |_| {})
+    }
+
+    /// The same with the daemon's command changed by `adjust`.
+    pub(super) fn open_with(config: &str, adjust: impl FnOnce(&mut Command)) -> Result<Stage> {
+        let daemon = Daemon::start_with(config, adjust)?;
         let url = daemon.page()?;
         let browser = Browser::start()?;
         browser.set_size(1440, 900, false)?;
