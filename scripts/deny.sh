@@ -30,7 +30,7 @@ deny() {
   local manifest
   for manifest in Cargo.toml fuzz/Cargo.toml; do
     "$folder/cargo-deny" --locked --manifest-path "$manifest" "$@" check --hide-inclusion-graph \
-      --allow license-not-encountered
+      --allow license-not-encountered --allow license-exception-not-encountered
   done
 }
 
