@@ -27,7 +27,6 @@ export BELVEDERE_PYTHON
 PEERS_PYTHON ?= $(CURDIR)/.venv-peers/bin/python
 
 CARGO_FLAGS := --release --locked
-CARGO_DENY := 0.20.2
 BELVEDERE := $(CARGO_TARGET_DIR)/release/belvedere
 export BELVEDERE_BIN ?= $(BELVEDERE)
 # $(call measure-quality,PICTURES,SECONDS OF FILM): a table. What transformers says is compared where it is known.
@@ -67,8 +66,9 @@ build: packages rust onnxruntime tensorrt-headers ## the binary, in target/relea
 	cargo build $(CARGO_FLAGS) --workspace
 	@scripts/onnxruntime.sh link "$(CARGO_TARGET_DIR)"
 
-lint: packages rust tensorrt-headers ## cargo fmt --check, clippy without a warning, and only licences that may be taken
-	python3 scripts/licences.py --check
+lint: packages rust tensorrt-headers ## cargo fmt --check, clippy without a warning, and cargo deny with a snapshot of its database
+	scripts/deny.sh self-test
+	scripts/deny.sh check
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
@@ -102,9 +102,8 @@ gpu-carry: rust onnxruntime tensorrt-headers tensorrt-rtx ## all that scripts/gp
 	scripts/onnxruntime-gpu.sh install
 	scripts/gpu-carry.sh "$(CARGO_TARGET_DIR)/gpu-carry"
 
-deny: rust ## cargo deny: licences, sources and known vulnerabilities (compiles the tool at first; needs its database)
-	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --version $(CARGO_DENY) --locked --no-default-features
-	cargo deny check
+deny: rust ## cargo deny with RustSec's own database: licences, sources and known vulnerabilities
+	scripts/deny.sh fresh
 
 deb: build ## the Debian package of this machine's architecture, in target/deb
 	cargo build $(CARGO_FLAGS) -p belvedere --example reference

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../fuzz"
 seconds=${1:?how many seconds for each target}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(answers checkpoint configuration messages)
+((${#targets[@]})) || targets=(answers checkpoint configuration http messages)
 
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
@@ -22,9 +22,12 @@ cargo build --release --target "$host" --bins
 for target in "${targets[@]}"; do
   binary=$CARGO_TARGET_DIR/$host/release/$target
   mkdir -p "corpus/$target" "artifacts/$target" "$CARGO_TARGET_DIR/corpus/$target"
+  # The words of its language, where it has one.
+  words=()
+  [[ ! -f $target.dict ]] || words=(-dict="$target.dict")
   echo "fuzz: $target for $seconds s"
   "$binary" "$CARGO_TARGET_DIR/corpus/$target" "corpus/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-    -max_len=65536 -artifact_prefix="artifacts/$target/" -print_final_stats=1
+    -max_len=65536 -artifact_prefix="artifacts/$target/" -print_final_stats=1 "${words[@]}"
   merged=$(mktemp -d)
   "$binary" -set_cover_merge=1 -use_counters=0 -max_len=4096 "$merged" "corpus/$target" "$CARGO_TARGET_DIR/corpus/$target" 2>/dev/null
   rm -rf "corpus/$target"

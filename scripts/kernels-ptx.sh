@@ -4,9 +4,9 @@
 #   kernels-ptx.sh check   fail if that is not what the sources give, or if a kernel does not compile for every GPU that is
 #                          meant, or spills registers; prints a table
 # The older compiler makes the PTX, so that the driver of JetPack 6.1 takes it; the newer knows the newer GPUs.
-# A folder under .runtime/nvrtc is complete or absent: it is filled beside and renamed into place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/fetch.sh
 
 case $(uname -m) in
   x86_64)
@@ -27,34 +27,23 @@ esac
 
 runtime=$PWD/.runtime/nvrtc
 
-# install FOLDER PACKAGE VERSION SHA256
-install() {
-  local folder=$runtime/$1 package=$2 version=$3 sha256=$4 work
-  [[ ! -d $folder ]] || return 0
-  echo "set-up: fetching the CUDA compiler ($package $version) into ${folder#"$PWD"/}"
-  work=$(mktemp -d "$runtime/.partial.XXXXXX")
-  python3 -m venv "$work/venv"
-  # Only a native library is taken from the wheel: which Python it was made for does not matter, one checksum does.
-  "$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --implementation cp --python-version 3.12 "${platforms[@]/#/--platform=}" --dest "$work/wheel" "$package==$version"
-  echo "$sha256  $(echo "$work"/wheel/*.whl)" | sha256sum --check --quiet
-  "$work/venv/bin/python" -m zipfile --extract "$work"/wheel/*.whl "$work/unpacked"
-  mkdir "$work/lib"
-  find "$work/unpacked" -name 'libnvrtc*.so.*' ! -name '*.alt.*' -exec mv {} "$work/lib/" \;
-  find "$work/unpacked" -type f -iname 'license*' -exec cp {} "$work/lib/" \;
-  mv --no-target-directory "$work/lib" "$folder"
-  rm -rf "$work"
+take() {
+  native_wheel "$requirement" "$sha256" "${platforms[@]}"
+  find "$work/unpacked" -name 'libnvrtc*.so.*' ! -name '*.alt.*' -exec mv {} "$work/out/" \;
+  find "$work/unpacked" -type f -iname 'license*' -exec cp {} "$work/out/" \;
 }
 
-mkdir -p "$runtime"
-exec {lock}>"$runtime/.lock"
-flock "$lock"
-rm -rf "$runtime"/.partial.*
-install 12 nvidia-cuda-nvrtc-cu12 12.6.85 "$sha256_12"
+# install FOLDER PACKAGE==VERSION SHA256
+install() {
+  local requirement=$2 sha256=$3
+  fill "$runtime/$1" "the CUDA compiler ($requirement)" take
+}
+
+install 12 nvidia-cuda-nvrtc-cu12==12.6.85 "$sha256_12"
 case ${1:-} in
   make) exec python3 scripts/kernels_ptx.py make --older "$runtime/12" ;;
   check)
-    install 13 nvidia-cuda-nvrtc 13.5.37 "$sha256_13"
+    install 13 nvidia-cuda-nvrtc==13.5.37 "$sha256_13"
     exec python3 scripts/kernels_ptx.py check --older "$runtime/12" --newer "$runtime/13"
     ;;
   *)

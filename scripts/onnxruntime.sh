@@ -3,9 +3,9 @@
 #   onnxruntime.sh path           where the library is, or will be
 #   onnxruntime.sh install        fetch it, unless it is there
 #   onnxruntime.sh link TARGET    let the binary in TARGET/release find it: TARGET/lib/belvedere
-# A folder under .runtime/onnxruntime is complete or absent: it is filled beside and renamed into place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/fetch.sh
 
 version=1.24.1
 machine=$(uname -m)
@@ -35,32 +35,18 @@ esac
 
 folder=$PWD/.runtime/onnxruntime/$package-$version
 
+take() {
+  native_wheel "$package==$version" "$sha256" "$platform"
+  for file in "${files[@]}"; do mv "$work/unpacked/onnxruntime/capi/$file" "$work/out/"; done
+  cp "$work"/unpacked/onnxruntime/{LICENSE,ThirdPartyNotices.txt} "$work/out/"
+  ln -s "libonnxruntime.so.$version" "$work/out/libonnxruntime.so"
+  chmod 755 "$work/out" "$work"/out/*.so*
+}
+
 install() {
   # A library that the user named is theirs to provide.
   [[ -z ${ORT_DYLIB_PATH:-} || $ORT_DYLIB_PATH == "$folder"/* ]] || return 0
-  [[ ! -d $folder ]] || return 0
-
-  mkdir -p "${folder%/*}"
-  exec {lock}>"${folder%/*}/.lock"
-  flock "$lock"
-  [[ ! -d $folder ]] || return 0
-
-  echo "set-up: fetching ONNX Runtime ($package $version) into ${folder#"$PWD"/}"
-  rm -rf "${folder%/*}"/.partial.*
-  work=$(mktemp -d "${folder%/*}/.partial.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  python3 -m venv "$work/venv"
-  # Only native libraries are taken from the wheel: which Python it was made for does not matter, one checksum does.
-  "$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --implementation cp --python-version 3.12 --platform "$platform" --dest "$work/wheel" "$package==$version"
-  echo "$sha256  $(echo "$work"/wheel/*.whl)" | sha256sum --check --quiet
-  "$work/venv/bin/python" -m zipfile --extract "$work"/wheel/*.whl "$work/unpacked"
-  mkdir "$work/lib"
-  for file in "${files[@]}"; do mv "$work/unpacked/onnxruntime/capi/$file" "$work/lib/"; done
-  cp "$work"/unpacked/onnxruntime/{LICENSE,ThirdPartyNotices.txt} "$work/lib/"
-  ln -s "libonnxruntime.so.$version" "$work/lib/libonnxruntime.so"
-  chmod 755 "$work/lib" "$work"/lib/*.so*
-  mv --no-target-directory "$work/lib" "$folder"
+  fill "$folder" "ONNX Runtime ($package $version)" take
 }
 
 link() {

@@ -1,7 +1,7 @@
 //! Connections: how many, and for how long.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::answer::Body;
@@ -39,7 +40,9 @@ pub(super) async fn accept(listener: TcpListener, site: Arc<Site>) {
                 // Closed at once: there is no room to say so, and whoever has so many open knows why.
                 Ok(_) if open.len() >= MAX_CONNECTIONS => tracing::debug!("too many connections to the page"),
                 Ok((stream, peer)) => {
-                    open.spawn(serve(stream, peer, Arc::clone(&site)));
+                    // Events are small and wait for nothing.
+                    let _ = stream.set_nodelay(true);
+                    open.spawn(serve(stream, peer.ip(), Arc::clone(&site)));
                 }
                 Err(error) => {
                     tracing::debug!(%error, "no connection to the page");
@@ -54,13 +57,12 @@ pub(super) async fn accept(listener: TcpListener, site: Arc<Site>) {
     while open.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, site: Arc<Site>) {
-    // Events are small and wait for nothing.
-    let _ = stream.set_nodelay(true);
+/// Answers what comes on one connection until either side ends it.
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr, site: Arc<Site>) {
     let mut stopping = std::pin::pin!(site.stopping());
     let service = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
-        async move { Ok::<Response<Body>, Infallible>(routes::answer(&site, request, peer.ip()).await) }
+        async move { Ok::<Response<Body>, Infallible>(routes::answer(&site, request, peer).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(MAX_HEAD_BYTES);

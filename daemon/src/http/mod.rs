@@ -13,6 +13,8 @@ mod connection;
 mod documents;
 mod events;
 mod failures;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod gate;
 mod health;
 mod page;

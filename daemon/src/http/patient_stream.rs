@@ -6,22 +6,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// A stream that fails once nothing of what is sent has been taken for some time: a browser that sleeps would hold its
 /// connection for ever.
 #[derive(Debug)]
-pub(super) struct PatientStream {
-    stream: TcpStream,
+pub(super) struct PatientStream<S> {
+    stream: S,
     limit: Duration,
     /// When patience is over; meaningless while nothing waits to be taken.
     until: Pin<Box<Sleep>>,
     is_waiting: bool,
 }
 
-impl PatientStream {
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> PatientStream {
+impl<S> PatientStream<S> {
+    pub(super) fn new(stream: S, limit: Duration) -> PatientStream<S> {
         PatientStream { stream, limit, until: Box::pin(tokio::time::sleep(limit)), is_waiting: false }
     }
 
@@ -45,7 +44,7 @@ impl PatientStream {
     }
 }
 
-impl AsyncRead for PatientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -55,7 +54,7 @@ impl AsyncRead for PatientStream {
     }
 }
 
-impl AsyncWrite for PatientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -90,7 +89,7 @@ impl AsyncWrite for PatientStream {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

@@ -4,9 +4,10 @@
 //! the newest when it asks again. To ask is to look; without anyone who asks, no picture is made.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::StatusCode;
+use tokio::time::Instant;
 
 use super::answer::{Answer, error, not_found, nothing, whole};
 use super::site::Site;
@@ -107,7 +108,7 @@ pub(super) async fn kept(site: &Site, camera: &str, file: &str) -> Answer {
 /// Looks at each new picture until there is what is wanted; `None` after `limit`, and when the daemon ends.
 async fn wait<T>(site: &Site, limit: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
     let (mut stopping, mut pictured) = (std::pin::pin!(site.stopping()), site.live.pictured());
-    let until = tokio::time::Instant::from_std(Instant::now() + limit);
+    let until = Instant::now() + limit;
     loop {
         pictured.borrow_and_update();
         if let Some(found) = look() {

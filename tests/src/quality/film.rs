@@ -150,16 +150,7 @@ pub fn measure_film(run: &FilmRun, truth: &FilmTruth) -> Result<Vec<Measured>> {
             tally.mean_iou(),
             format!("{} matched boxes, from frame {} of the film", tally.matched, phase.frame),
         ),
-        Measured::new(
-            Measure::FilmOpenVocabularyRecall,
-            phrases.recall(),
-            format!(
-                "{} of {} boxes, precision {:.3}",
-                phrases.matched,
-                phrases.matched + phrases.missed,
-                phrases.precision()
-            ),
-        ),
+        Measured::new(Measure::FilmOpenVocabularyRecall, phrases.recall(), phrases.in_words()),
     ];
     measured.extend(alerts);
     measured.extend([

@@ -38,6 +38,12 @@ impl Tally {
     pub fn mean_iou(&self) -> f64 {
         if self.matched == 0 { 0.0 } else { self.iou_sum / self.matched as f64 }
     }
+
+    /// What was found of what is there, in words.
+    pub(super) fn in_words(&self) -> String {
+        let Tally { matched, missed, .. } = self;
+        format!("{matched} of {} boxes, precision {:.3}", matched + missed, self.precision())
+    }
 }
 
 impl AddAssign for Tally {

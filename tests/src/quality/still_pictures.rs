@@ -74,16 +74,7 @@ pub fn measure_pictures(scenes: &[Scene], answers: &[Answers]) -> Result<Vec<Mea
             format!("{} matched boxes", objects.matched),
         ),
         right(Measure::CaptionSetAccuracy, &captions),
-        Measured::new(
-            Measure::OpenVocabularyRecall,
-            phrases.recall(),
-            format!(
-                "{} of {} boxes, precision {:.3}",
-                phrases.matched,
-                phrases.matched + phrases.missed,
-                phrases.precision()
-            ),
-        ),
+        Measured::new(Measure::OpenVocabularyRecall, phrases.recall(), phrases.in_words()),
         right(Measure::RegionCategoryAccuracy, &categories),
     ])
 }

@@ -11,6 +11,8 @@ pub enum Kind {
 
 /// Analysed frames per second of the steady cameras.
 pub(super) const STEADY_FPS: f64 = 2.0;
+/// What they are asked.
+pub(super) const TASK: &str = "object-detection";
 
 const GUESTS: [&str; 5] = ["attic", "barn", "cellar", "drive", "entry"];
 const TASKS: [&str; 3] = ["caption", "object-detection", "ocr"];
@@ -31,7 +33,7 @@ impl Configurations {
     pub fn new(broker: &str, checkpoint: &Path, stream: &str, steady: [&str; 2], seed: u64) -> Self {
         let camera = |name: &str, url: &str| {
             format!(
-                "\n[[camera]]\nname = {name:?}\nurl = {url:?}\nfps = {STEADY_FPS:.1}\ntasks = [\"object-detection\"]\n\
+                "\n[[camera]]\nname = {name:?}\nurl = {url:?}\nfps = {STEADY_FPS:.1}\ntasks = [{TASK:?}]\n\
                  [[camera.alert]]\nphrase = \"a dog\"\n"
             )
         };

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use configurations::TASK;
 pub use configurations::{Configurations, Kind};
 pub use verdict::{Look, SteadyCamera, Verdict};
 
@@ -46,7 +47,7 @@ pub fn run(plan: Plan) -> Result<Verdict> {
         command.env("BELVEDERE_LOG", "info");
     })?;
     let verdict = Verdict { allowed_superseded: plan.allowed_superseded, ..Verdict::default() };
-    let mut stress = Stress { subscriber, daemon, verdict };
+    let mut stress = Stress { subscriber, daemon, verdict, read_at: None };
     for camera in STEADY {
         stress.subscriber.wait_for_payload(
             0,
@@ -75,21 +76,22 @@ struct Stress {
     subscriber: Subscriber,
     daemon: Daemon,
     verdict: Verdict,
+    /// When the configuration before was read.
+    read_at: Option<Timestamp>,
 }
 
 impl Stress {
     fn reload(&mut self, kind: Kind, text: &str) -> Result<()> {
-        let (mark, clock, asked) = (self.subscriber.mark(), Instant::now(), Timestamp::now());
+        let (mark, clock) = (self.subscriber.mark(), Instant::now());
         self.daemon.reload(text)?;
-        // A new link says what was so before, too.
-        let is_new = |message: &Message| {
-            let read_at = message.json().ok()?["read_at"].as_str()?.parse::<Timestamp>().ok()?;
-            Some(read_at.as_millisecond() >= asked.as_millisecond())
-        };
+        // A new link says what was so before, too, and may say it twice.
+        let before = self.read_at;
+        let is_new = |message: &Message| Some(Some(read_at(&message.json().ok()?)?) > before);
         let said = self.subscriber.wait_for_after(mark, "what became of it", RELOAD_WITHIN, |message| {
             message.topic == "belvedere/config" && is_new(message) == Some(true)
         });
         let said = said.with_context(|| format!("{kind:?}:\n{text}"))?.json()?;
+        self.read_at = read_at(&said);
         let expected = match kind {
             Kind::Right => "ok",
             Kind::Wrong => "invalid",
@@ -133,6 +135,9 @@ impl Stress {
                 of.pointer(&pointer).and_then(Value::as_u64).with_context(|| format!("{pointer} in {of}"))
             };
             let since = |path: &str| Ok::<u64, anyhow::Error>(count(ended, path)? - count(begun, path)?);
+            let results =
+                messages.iter().filter(|message| message.topic == format!("belvedere/{name}/{TASK}"));
+            let results: Vec<Value> = results.map(Message::json).collect::<Result<_>>()?;
             let statuses =
                 messages.iter().filter(|message| message.topic == format!("belvedere/{name}/status"));
             // The end of the daemon says one too, and each new link says all that is so.
@@ -146,6 +151,11 @@ impl Stress {
                 superseded: since("dropped/superseded")?,
                 failures: since("stream_errors")? + since("reconnects")?,
                 status_changes: changes.count(),
+                longest_gap: longest_gap(&results).with_context(|| format!("results of {name}"))?,
+                is_in_order: results
+                    .iter()
+                    .map(|result| result["frame_id"].as_u64())
+                    .is_sorted_by(|one, next| one < next),
             });
         }
         self.verdict.abandoned_pipelines =
@@ -153,4 +163,20 @@ impl Stress {
         self.verdict.elapsed = elapsed;
         Ok(self.verdict)
     }
+}
+
+/// When the configuration was read that a message is about.
+fn read_at(said: &Value) -> Option<Timestamp> {
+    said["read_at"].as_str()?.parse().ok()
+}
+
+/// The longest time between two frames of which there are results, one after the other.
+fn longest_gap(results: &[Value]) -> Result<Duration> {
+    let captured = |result: &Value| {
+        let text = result["captured_at"].as_str().context("captured_at")?;
+        Ok::<i64, anyhow::Error>(text.parse::<Timestamp>()?.as_millisecond())
+    };
+    let captured_ms = results.iter().map(captured).collect::<Result<Vec<i64>>>()?;
+    let gap_ms = captured_ms.windows(2).map(|pair| pair[1] - pair[0]).max().context("two of them")?;
+    Ok(Duration::from_millis(u64::try_from(gap_ms)?))
 }

@@ -18,6 +18,13 @@ fn assert_absent(secrets: &[&str], text: &str) {
     }
 }
 
+/// Watches `url`, and says all that it and GStreamer can say: GStreamer's own debug output is the leak that others have had.
+fn start_talkative(scene: &Scene, url: &str) -> Result<Daemon> {
+    Daemon::start_with(&scene.config(&[("porch", url)]), |command| {
+        command.env("BELVEDERE_LOG", "trace").env("GST_DEBUG", "rtsp*:6,GST_ELEMENT*:5,uri*:6,default:4");
+    })
+}
+
 #[test]
 fn a_wrong_broker_password_is_an_error_that_does_not_show_it() -> Result<()> {
     let broker = Broker::start_with_login(Login { username: USER, password: PASSWORD })?;
@@ -65,11 +72,7 @@ fn the_right_broker_password_is_let_in_and_not_shown() -> Result<()> {
 fn credentials_in_a_camera_url_work_and_appear_nowhere() -> Result<()> {
     let scene = Scene::new()?;
     let server = RtspServer::start_with_login(Stream::H264, USER, PASSWORD)?;
-    // GStreamer's own debug output is the leak that others have had.
-    let mut daemon =
-        Daemon::start_with(&scene.config(&[("porch", &server.url_with(USER, PASSWORD))]), |command| {
-            command.env("BELVEDERE_LOG", "trace").env("GST_DEBUG", "rtsp*:6,GST_ELEMENT*:5,uri*:6,default:4");
-        })?;
+    let mut daemon = start_talkative(&scene, &server.url_with(USER, PASSWORD))?;
     scene.results(0, "porch", 3)?;
     assert_ends_well(&mut daemon)?;
     assert_nowhere(&scene, &daemon, &[PASSWORD, &base64(USER, PASSWORD)]);
@@ -80,10 +83,7 @@ fn credentials_in_a_camera_url_work_and_appear_nowhere() -> Result<()> {
 fn wrong_credentials_in_a_camera_url_are_an_error_that_does_not_show_them() -> Result<()> {
     let scene = Scene::new()?;
     let server = RtspServer::start_with_login(Stream::H264, USER, PASSWORD)?;
-    let mut daemon =
-        Daemon::start_with(&scene.config(&[("porch", &server.url_with(USER, WRONG))]), |command| {
-            command.env("BELVEDERE_LOG", "trace").env("GST_DEBUG", "rtsp*:6,GST_ELEMENT*:5,uri*:6,default:4");
-        })?;
+    let mut daemon = start_talkative(&scene, &server.url_with(USER, WRONG))?;
     scene.status(0, "porch", "offline")?;
     daemon.process.stderr.wait_for("a complaint about the camera's credentials", WITHIN, |lines| {
         lines.iter().any(|line| line.contains("unauthorised") && line.contains("porch")).then_some(())
