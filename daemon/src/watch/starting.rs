@@ -200,8 +200,7 @@ pub(super) async fn load(
             tracing::info!(why = doctor::reason(settings.device), "device = \"auto\"");
         }
         page.say(LOADING);
-        let loading =
-            Loading { on_build, cancel: cancel.clone(), spares_memory, ..Loading::default() };
+        let loading = Loading { on_build, cancel: cancel.clone(), spares_memory, ..Loading::default() };
         let mut analyst = Analyst::load_with(&settings, loading)?;
         page.say(WARMING_UP);
         analyst.warm_up(&cancel)?;
