@@ -81,6 +81,10 @@ ptx: packages ## compile the CUDA kernels again, to kernels/cu/ptx
 ptx-check: packages ## the PTX in kernels/cu/ptx is current, and every kernel compiles for every GPU without spilling
 	scripts/kernels-ptx.sh check
 
+gpu-carry: rust onnxruntime tensorrt-headers tensorrt-rtx ## all that scripts/gpu_session.py needs on a bare machine with a GPU, in target/gpu-carry
+	scripts/onnxruntime-gpu.sh install
+	scripts/gpu-carry.sh "$(CARGO_TARGET_DIR)/gpu-carry"
+
 gpu-test: rust onnxruntime tensorrt-headers ## what needs an NVIDIA GPU: every kernel and engine against its reference, and under compute-sanitizer
 	cargo test $(CARGO_FLAGS) -p belvedere-cuda --test gpu -- --ignored --nocapture
 	cargo test $(CARGO_FLAGS) -p belvedere-models --test engines_on_gpu --test florence_on_gpu -- --ignored --nocapture
@@ -97,10 +101,6 @@ gpu-bench: rust tensorrt-headers ## what kernels and model take on an NVIDIA GPU
 	cargo bench $(subst --release,,$(CARGO_FLAGS)) -p belvedere-cuda --bench gpu
 	cargo build $(CARGO_FLAGS) -p belvedere-gpu
 	$(PEERS_PYTHON) scripts/bench_gpu_peers.py --belvedere $(CARGO_TARGET_DIR)/release/belvedere-gpu
-
-gpu-carry: rust onnxruntime tensorrt-headers tensorrt-rtx ## all that scripts/gpu_session.py needs on a bare machine with a GPU, in target/gpu-carry
-	scripts/onnxruntime-gpu.sh install
-	scripts/gpu-carry.sh "$(CARGO_TARGET_DIR)/gpu-carry"
 
 deny: rust ## cargo deny with RustSec's own database: licences, sources and known vulnerabilities
 	scripts/deny.sh fresh

@@ -191,7 +191,7 @@ def run_step(step: Step, variables: dict[str, str], limit_s: float, out: pathlib
     if code is None:
         return "timed out" if limit_s >= step.limit_s else "cut off", f"after {limit_s:.0f} s; {telling(text)}"
     if code == 0:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.splitlines() if line.strip() and "not here" not in line and line[0] != " "]
         return "passed", lines[-1] if lines else ""
     words = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return "failed", f"{words}: {telling(text)}"
