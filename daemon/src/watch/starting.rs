@@ -264,3 +264,17 @@ async fn tick_alerts(alerting: Arc<Alerting>) {
         alerting.tick();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::asks_little;
+    use crate::live::fixture::camera;
+
+    #[test]
+    fn one_camera_at_the_default_rate_asks_little_and_two_do_not() {
+        let cameras = [camera("porch", &[]), camera("yard", &[])];
+        assert!(asks_little(&[]));
+        assert!(asks_little(&cameras[..1]));
+        assert!(!asks_little(&cameras));
+    }
+}
