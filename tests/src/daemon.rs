@@ -11,6 +11,10 @@ use tempfile::TempDir;
 
 use crate::Process;
 
+/// What the unit sets: without these, glibc keeps much of what pipelines leave behind that have gone.
+pub const UNIT_MALLOC: [(&str, &str); 3] =
+    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+
 /// So long the daemon may take to listen.
 const PAGE: Duration = Duration::from_secs(30);
 

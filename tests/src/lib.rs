@@ -29,7 +29,7 @@ pub use broker::{Broker, BrokerTls, Login};
 pub use browser::Browser;
 pub use certificates::{Certificate, Certificates};
 pub use checkpoint::{SmallCheckpoint, noise_image};
-pub use daemon::{Daemon, Finished, belvedere, belvedere_path, spawn_belvedere};
+pub use daemon::{Daemon, Finished, UNIT_MALLOC, belvedere, belvedere_path, spawn_belvedere};
 pub use event_log::EventLog;
 pub use free_port::free_port;
 pub use http_client::http_get;

@@ -14,7 +14,9 @@ use configurations::TASK;
 pub use configurations::{Configurations, Kind};
 pub use verdict::{Look, SteadyCamera, Verdict};
 
-use crate::{Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns};
+use crate::{
+    Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, UNIT_MALLOC, VitalSigns,
+};
 
 /// Cameras that are in every configuration, the same in all.
 const STEADY: [&str; 2] = ["steady-stream", "steady-test"];
@@ -44,7 +46,7 @@ pub fn run(plan: Plan) -> Result<Verdict> {
         Configurations::new(&broker.url(), checkpoint.path(), &server.url(), STEADY, plan.seed);
     let base = configurations.base();
     let daemon = Daemon::start_with(&base, |command| {
-        command.env("BELVEDERE_LOG", "info");
+        command.env("BELVEDERE_LOG", "info").envs(UNIT_MALLOC);
     })?;
     let verdict = Verdict { allowed_superseded: plan.allowed_superseded, ..Verdict::default() };
     let mut stress = Stress { subscriber, daemon, verdict, read_at: None };

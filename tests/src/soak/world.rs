@@ -11,15 +11,12 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{AlertAccount, Plan, Record, Sample, Verdict};
-use crate::{Broker, Daemon, RtspServer, Stream, Subscriber, VitalSigns, write_film};
+use crate::{Broker, Daemon, RtspServer, Stream, Subscriber, UNIT_MALLOC, VitalSigns, write_film};
 
 /// What every camera is watched for: things that come and go in the film.
 const PHRASES: [&str; 2] = ["red car", "blue person"];
 /// As many alerts as there can be.
 const RULE: &str = "min_frames = 1\nclear_after = \"1s\"\ncooldown = \"0s\"\nsnapshot_longest_side = 320\n";
-/// Without these, glibc keeps much of what pipelines leave behind that have gone.
-const MALLOC: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 /// What is looked at is there already.
 const NOW: Duration = Duration::from_secs(1);
 /// Frames analysed per second and camera.
@@ -71,7 +68,7 @@ impl World {
         let daemon = Daemon::start_with(&config, |command| {
             command.env("BELVEDERE_LOG", "info");
             // As the unit has it.
-            for (name, value) in MALLOC {
+            for (name, value) in UNIT_MALLOC {
                 command.env(name, value);
             }
         })?;
