@@ -11,7 +11,7 @@ use belvedere_models::{
 };
 
 use belvedere_models::engine::tensorrt::OnBuild;
-use belvedere_models::engine::{DeviceMemory, Pixels};
+use belvedere_models::engine::DeviceMemory;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;
