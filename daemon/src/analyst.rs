@@ -10,8 +10,8 @@ use belvedere_models::{
     Region, ScoreWeights, Submission, Task, TaskInput, TaskOutput, Tokenizer, WatchedPhrase,
 };
 
-use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::engine::DeviceMemory;
+use belvedere_models::engine::tensorrt::OnBuild;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 
 use crate::bundled;

@@ -14,9 +14,7 @@ use configurations::TASK;
 pub use configurations::{Configurations, Kind};
 pub use verdict::{Look, SteadyCamera, Verdict};
 
-use crate::{
-    Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns,
-};
+use crate::{Broker, Daemon, Message, RtspServer, SmallCheckpoint, Stream, Subscriber, VitalSigns};
 
 /// Cameras that are in every configuration, the same in all.
 const STEADY: [&str; 2] = ["steady-stream", "steady-test"];
