@@ -101,6 +101,6 @@ is '/etc/belvedere/conf.d/mine.toml
 /etc/belvedere/secrets/mqtt' bash -c 'find /etc/belvedere -type f | sort'
 rm -r /etc/belvedere
 is '' find / -xdev -ipath '*belvedere*' -not -path '/test/*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/var/cache/apt/*' -not -path '/var/cache/man/*' -not -path '/var/log/*'
-is '' dpkg-query --show --showformat '${Status}' belvedere 2>/dev/null || ! dpkg-query --show belvedere 2>/dev/null
+is 'dpkg-query: no packages found matching belvedere' dpkg-query --show belvedere
 
 say "all well"
