@@ -45,7 +45,8 @@ pub(super) fn ready(live: &Live) -> Answer {
     }
     match live.untried().as_slice() {
         [] => told("ok", format!("{} camera(s) watched", live.cameras().len())),
-        untried => told("opening", format!("not opened yet: {}", untried.join(", "))),
+        // Anybody may ask: how many, and not which.
+        untried => told("opening", format!("{} camera(s) not opened yet", untried.len())),
     }
 }
 
