@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{AlertAccount, Plan, Record, Sample, Verdict};
-use crate::{Broker, Daemon, RtspServer, Stream, Subscriber, VitalSigns, write_film};
+use crate::{Broker, Daemon, Door, RtspServer, Stream, Subscriber, VitalSigns, write_film};
 
 /// What every camera is watched for: things that come and go in the film.
 const PHRASES: [&str; 2] = ["red car", "blue person"];
@@ -25,6 +25,9 @@ const FPS: f64 = 1.0;
 /// The daemon, its cameras and its broker.
 pub(super) struct World {
     broker: Broker,
+    /// The daemon's way to the broker. A broker that comes back has forgotten who listens, and acknowledges what nobody
+    /// hears: the daemon is let in when the subscriber is there.
+    door: Door,
     subscriber: Subscriber,
     servers: Vec<RtspServer>,
     daemon: Daemon,
@@ -45,10 +48,11 @@ impl World {
         // Streams are named by paths that live as long as the program.
         let film: &'static Path = Box::leak(film.into_boxed_path());
         let broker = Broker::start()?;
-        let subscriber = Subscriber::start(&broker)?;
+        let (door, subscriber) = (Door::to(broker.port())?, Subscriber::start(&broker)?);
         let servers =
             (0..plan.cameras).map(|_| RtspServer::start(Stream::File(film))).collect::<Result<Vec<_>>>()?;
-        let mut config = format!("[mqtt]\nurl = {:?}\n\n[model]\nthreads = 1\n", broker.url());
+        let mut config =
+            format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n\n[model]\nthreads = 1\n", door.port());
         for (place, server) in servers.iter().enumerate() {
             let _ = write!(
                 config,
@@ -70,6 +74,7 @@ impl World {
         })?;
         Ok(Self {
             broker,
+            door,
             subscriber,
             servers,
             daemon,
@@ -99,12 +104,15 @@ impl World {
     }
 
     pub(super) fn kill_broker(&mut self, away: Duration) -> Result<()> {
+        self.door.close();
         self.broker_kills.push(Timestamp::now());
         self.broker.kill()?;
         self.pass(away);
         self.broker.restart()?;
         self.subscriptions += 1;
-        self.subscriber.wait_for_subscription(self.subscriptions)
+        self.subscriber.wait_for_subscription(self.subscriptions)?;
+        self.door.open();
+        Ok(())
     }
 
     pub(super) fn sample(&mut self, at: Duration) -> Result<Sample> {

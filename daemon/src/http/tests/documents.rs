@@ -120,7 +120,11 @@ async fn it_is_ready_when_every_camera_was_tried_and_alive_while_the_model_turns
     site.live.add_camera(&fixture::camera("yard", &[]), true);
     let opening = site.get("/readyz").await;
     assert_eq!((opening.status, opening.json("health")["status"].as_str().unwrap()), (503, "opening"));
-    assert_eq!(opening.json("health")["reason"], "1 camera(s) not opened yet", "no name: this needs no token");
+    assert_eq!(
+        opening.json("health")["reason"],
+        "1 camera(s) not opened yet",
+        "no name: this needs no token"
+    );
     site.live.camera("yard").unwrap().set_state("offline", Some("no route".to_owned()));
     assert_eq!(site.get("/readyz").await.status, 200, "it said why");
     site.live.set_phase(Phase::Starting { detail: "building an engine".to_owned() });
