@@ -82,6 +82,11 @@ struct Stress {
 
 impl Stress {
     fn reload(&mut self, kind: Kind, text: &str) -> Result<()> {
+        // Moments are told in milliseconds, and a wrong configuration takes less: the next moment is to be another.
+        while self.read_at.is_some_and(|before| Timestamp::now().as_millisecond() <= before.as_millisecond())
+        {
+            std::thread::yield_now();
+        }
         let (mark, clock) = (self.subscriber.mark(), Instant::now());
         self.daemon.reload(text)?;
         // A new link says what was so before, too, and may say it twice.
