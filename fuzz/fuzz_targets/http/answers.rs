@@ -34,12 +34,20 @@ impl Answer {
     }
 }
 
-/// One answer after another.
-pub fn read(mut heard: &[u8], end: End) -> Vec<Answer> {
+/// One answer after another. `pipe_bytes`: so many wait to be taken at most.
+pub fn read(mut heard: &[u8], end: End, pipe_bytes: usize) -> Vec<Answer> {
+    let heard_bytes = heard.len();
     let mut answers = Vec::new();
     while !heard.is_empty() {
         let Some(length) = heard.windows(4).position(|window| window == b"\r\n\r\n") else {
-            assert_ne!(end, End::Theirs, "half a head: {:?}", heard.escape_ascii().to_string());
+            // hyper's own refusal of what is no request is sent once: where the peer has not taken what came before,
+            // only what there is room for.
+            let is_cut_refusal = heard_bytes >= pipe_bytes && heard.starts_with(b"HTTP/1.1 4");
+            assert!(
+                end != End::Theirs || is_cut_refusal,
+                "half a head after {heard_bytes} bytes: {:?}",
+                heard.escape_ascii().to_string()
+            );
             break;
         };
         let head = std::str::from_utf8(&heard[..length]).expect("a head is ASCII");

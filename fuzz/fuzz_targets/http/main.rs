@@ -27,6 +27,8 @@ const PATIENCE: u32 = 24;
 const ENOUGH_BYTES: usize = 256 << 10;
 /// So many pieces come one by one; what is left comes at once.
 const MAX_PIECES: usize = 64;
+/// What the peer has not taken yet, in bytes.
+const PIPE_BYTES: usize = 16 << 10;
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// What is so besides the bytes.
@@ -78,7 +80,7 @@ fuzz_target!(|data: &[u8]| {
     // Its clock goes on when nobody has anything to do: waiting costs nothing.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let (heard, end) = runtime.block_on(converse(circumstances, piece.into(), said, &mut scene));
-    let answers = answers::read(&heard, end);
+    let answers = answers::read(&heard, end, PIPE_BYTES);
     checks::check(&answers, said, circumstances.has_token());
 });
 
@@ -92,7 +94,7 @@ async fn converse(
     // Of its own for each: wrong tokens are counted.
     let settings = scene.settings(circumstances.has_token());
     let door = Door::new(&settings, scene.live.clone()).expect("random numbers");
-    let (ours, theirs) = tokio::io::duplex(16 << 10);
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
     let serving = tokio::spawn(door.serve(theirs, PEER));
     let (mut hearing, mut saying) = tokio::io::split(ours);
     let idle_turns = Cell::new(0);
