@@ -59,7 +59,7 @@ impl TensorRtBuilder {
         BuildOptions {
             workspace_bytes: self.workspace_bytes,
             optimization_level: None,
-            // Runs are captured: a second stream would make a graph of many branches for little (gpu.md 4.3).
+            // Runs are captured: a second stream would make a graph of many branches for little.
             auxiliary_streams: Some(0),
             capabilities: if is_rtx { vec![self.gpu.compute_capability] } else { Vec::new() },
             is_detailed: false,
