@@ -11,6 +11,7 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys;
 
 use crate::context::Context;
+use crate::memory_info::memory_info;
 use crate::{CudaError, CudaEvent, CudaGraph, CudaMemory, CudaPinned, CudaStream};
 
 /// A GPU with the kernels loaded. A clone is the same GPU.
@@ -86,8 +87,8 @@ impl Device for CudaDevice {
     }
 
     fn memory_info(&self) -> Result<MemoryInfo, DeviceError> {
-        let (free, total) = self.context.run(|| "asking for memory".into(), result::mem_get_info)?;
-        Ok(MemoryInfo { free, total })
+        let integrated = self.context.integrated;
+        self.context.run(|| "asking for memory".into(), || memory_info(integrated))
     }
 
     fn allocate(&self, bytes: usize) -> Result<CudaMemory, DeviceError> {
