@@ -185,12 +185,9 @@ private:
 
 // ---- what Rust calls
 
+/// For ever: the library keeps the first logger of a process, and calls it as long as anything of it is left.
 void* logger_create(Log log, void* user) noexcept {
     return new (std::nothrow) Logger(log, user);
-}
-
-void logger_destroy(void* logger) noexcept {
-    delete static_cast<Logger*>(logger);
 }
 
 void* progress_create(ProgressListener const* listener) noexcept {
@@ -594,7 +591,6 @@ struct Shim {
     int32_t is_rtx;
     uint32_t tensor_bytes;
     decltype(&::logger_create) logger_create;
-    decltype(&::logger_destroy) logger_destroy;
     decltype(&::progress_create) progress_create;
     decltype(&::progress_destroy) progress_destroy;
     decltype(&::builder_create) builder_create;
@@ -640,7 +636,6 @@ Shim const shim{
     BELVEDERE_RTX,
     sizeof(Tensor),
     &logger_create,
-    &logger_destroy,
     &progress_create,
     &progress_destroy,
     &builder_create,

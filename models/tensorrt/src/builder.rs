@@ -104,8 +104,8 @@ impl Builder {
     pub fn new(library: &Library) -> Result<Builder, TensorRtError> {
         let logger = Logger::new(library)?;
         let entry = library.builder_entry().address();
-        // SAFETY: the entry is `createInferBuilder_INTERNAL` of the library that this shim was compiled for; the object
-        // holds the logger.
+        // SAFETY: the entry is `createInferBuilder_INTERNAL` of the library that this shim was compiled for; the
+        // logger is never freed.
         let object = unsafe {
             let pointer = (library.shim().builder_create)(entry, logger.object());
             Object::new(Kind::Builder, pointer, &logger)
