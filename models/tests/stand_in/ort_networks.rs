@@ -20,8 +20,8 @@ const SCRATCH_BYTES: usize = 4096;
 pub(crate) struct OrtNetworks {
     device: HostDevice,
     files: GraphFiles,
-    /// Makes every capture fail, as a library that allocates would.
-    pub(crate) refuse_capture: bool,
+    /// Makes so many captures of each execution fail, as a library that allocates would.
+    pub(crate) refused_captures: usize,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) faults: Arc<Faults>,
 }
@@ -63,7 +63,7 @@ impl OrtNetworks {
         OrtNetworks {
             files: GraphFiles::write(&graphs.requests()).expect("files"),
             device: device.clone(),
-            refuse_capture: false,
+            refused_captures: 0,
             seen: Arc::default(),
             faults: Arc::default(),
         }
@@ -102,7 +102,7 @@ impl Networks<HostDevice> for OrtNetworks {
             session,
             scratch,
             state: State::Bound,
-            refuse_capture: self.refuse_capture,
+            refused_captures: self.refused_captures,
             seen: Arc::clone(&self.seen),
             faults: Arc::clone(&self.faults),
         })
@@ -117,7 +117,7 @@ pub(crate) struct OrtNetwork {
     bindings: Bindings,
     scratch: DeviceSlice,
     state: State,
-    refuse_capture: bool,
+    refused_captures: usize,
     seen: Arc<Mutex<Seen>>,
     faults: Arc<Faults>,
 }
@@ -157,7 +157,8 @@ impl Network<HostDevice> for OrtNetwork {
             (State::Captured, _) => {
                 return Err(refusal("used again after it was captured".to_owned()));
             }
-            (State::HasRun, true) if self.refuse_capture => {
+            (State::HasRun, true) if self.refused_captures > 0 => {
+                self.refused_captures -= 1;
                 // What spoils a capture.
                 let allocated = belvedere_kernels::device::Device::allocate(&self.device, 256);
                 return Err(refusal(format!("{:?}", allocated.map(drop))));
