@@ -46,6 +46,7 @@ impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
                     return Ok(ticket);
                 }
                 let plan = RowPlan::generate(&opening);
+                self.check_tokens("start of an answer", &plan.prefix)?;
                 let Opening { processors, prefix } = opening;
                 let search = (options.beams > 1).then(|| BeamSearch::new(options, processors, &prefix));
                 (plan, search.map(|search| (search, options.beams)))
