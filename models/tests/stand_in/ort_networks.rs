@@ -26,13 +26,15 @@ pub(crate) struct OrtNetworks {
     pub(crate) faults: Arc<Faults>,
 }
 
-/// What goes wrong in runs of the decoder, each a count of runs until then; 0 for never.
+/// What goes wrong in runs, of the decoder where nothing else is said, each a count of runs until then; 0 for never.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// Everything that row 0 gives is not a number, once.
     pub(crate) not_a_number: AtomicUsize,
     /// The run fails.
     pub(crate) failure: AtomicUsize,
+    /// A run of the vision graph fails.
+    pub(crate) vision_failure: AtomicUsize,
 }
 
 impl Faults {
@@ -188,7 +190,12 @@ impl Network<HostDevice> for OrtNetwork {
                     device.with_bytes(*slice, spoil).map_err(|error| error.to_string())?;
                 }
             }
-            match graph == GraphName::DecoderStep && Faults::is_now(&faults.failure) {
+            let is_failing = match graph {
+                GraphName::DecoderStep => Faults::is_now(&faults.failure),
+                GraphName::Vision => Faults::is_now(&faults.vision_failure),
+                GraphName::Encoder => false,
+            };
+            match is_failing {
                 true => Err("an illegal instruction was encountered".to_owned()),
                 false => Ok(()),
             }
