@@ -493,8 +493,20 @@ int32_t engine_inspect(void* engine, Sink sink, void* user) noexcept {
 /// An execution whose scratch memory is the caller's.
 void* context_create(void* engine) noexcept {
     return guarded<void*>(nullptr, [&] {
-        return static_cast<ICudaEngine*>(engine)->createExecutionContext(
-            ExecutionContextAllocationStrategy::kUSER_MANAGED);
+        auto& cuda_engine = *static_cast<ICudaEngine*>(engine);
+        auto const strategy = ExecutionContextAllocationStrategy::kUSER_MANAGED;
+#if BELVEDERE_RTX
+        // Kernels for a profile's shapes are compiled when they are first needed. By default that is done in the background, while
+        // slower ones run, which are what a capture of the second run would keep for ever.
+        if (IRuntimeConfig* const config = cuda_engine.createRuntimeConfig()) {
+            config->setExecutionContextAllocationStrategy(strategy);
+            config->setDynamicShapesKernelSpecializationStrategy(DynamicShapesKernelSpecializationStrategy::kEAGER);
+            IExecutionContext* const context = cuda_engine.createExecutionContext(config);
+            delete config;
+            return context;
+        }
+#endif
+        return cuda_engine.createExecutionContext(strategy);
     });
 }
 
