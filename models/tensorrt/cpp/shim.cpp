@@ -314,7 +314,8 @@ void config_set_progress(void* config, void* progress) noexcept {
     });
 }
 
-/// Compute capabilities to build for, as major * 10 + minor. TensorRT-RTX only: others build for the GPU they find.
+/// Compute capabilities to build for, as major * 10 + minor, or a single 0 for the GPU that is here. The numbers are
+/// TensorRT-RTX's only: others build for the GPU that they find.
 int32_t config_set_capabilities(void* config, int32_t const* capabilities, int32_t count) noexcept {
 #if BELVEDERE_RTX
     return guarded<int32_t>(0, [&] {
@@ -325,6 +326,7 @@ int32_t config_set_capabilities(void* config, int32_t const* capabilities, int32
         for (int32_t place = 0; place < count; ++place) {
             ComputeCapability capability = ComputeCapability::kNONE;
             switch (capabilities[place]) {
+            case 0: capability = ComputeCapability::kCURRENT; break;
             case 75: capability = ComputeCapability::kSM75; break;
             case 80: capability = ComputeCapability::kSM80; break;
             case 86: capability = ComputeCapability::kSM86; break;
@@ -341,9 +343,7 @@ int32_t config_set_capabilities(void* config, int32_t const* capabilities, int32
     });
 #else
     static_cast<void>(config);
-    static_cast<void>(capabilities);
-    static_cast<void>(count);
-    return 0;
+    return count == 1 && capabilities[0] == 0 ? 1 : 0;
 #endif
 }
 
