@@ -110,6 +110,11 @@ fn numbers_that_a_kernel_cannot_take_are_named() {
     );
     let beyond = NextToken { vocabulary: 3001, ..next_token() };
     assert_eq!(refused(launches(beyond)), ("next_token_scan", "vocabulary"));
+    let no_repeat_ngram = usize::MAX;
+    let endless = NextToken { no_repeat_ngram, ..next_token() };
+    assert_eq!(refused(launches(endless)), ("next_token_scan", "no_repeat_ngram + 1"));
+    let endless = BestTokens { no_repeat_ngram, ..best_tokens() };
+    assert_eq!(refused(endless.launches(&state())), ("best_tokens_scan", "no_repeat_ngram + 1"));
     let many = BestTokens { count: 33, ..best_tokens() };
     assert_eq!(refused(many.launches(&state())), ("best_tokens_scan", "count"));
     let large = BestTokens { count: 32, columns: 1 << 20, vocabulary: 70_000, ..best_tokens() };

@@ -23,6 +23,11 @@ fn tokenizer() -> Tokenizer {
 /// A model that holds every token equally probable, but in answers to prompts that contain the first text, those of the
 /// second text, which get `bonus`.
 fn florence(favours: Option<(&str, &str, f32)>) -> Florence {
+    florence_with_room(favours, usize::MAX)
+}
+
+/// The same, with room to keep so many prompts.
+fn florence_with_room(favours: Option<(&str, &str, f32)>, room: usize) -> Florence {
     let tokenizer = tokenizer();
     let favoured = favours.map(|(prompt, text, bonus)| {
         let within = |text: &str| {
@@ -49,7 +54,9 @@ fn florence(favours: Option<(&str, &str, f32)>) -> Florence {
         no_repeat_ngram: 3,
         max_positions: 1024,
     };
-    Florence::with_engine(Box::new(ScriptedEngine::new(ROWS, script)), decoder)
+    let mut engine = ScriptedEngine::new(ROWS, script);
+    engine.room = room;
+    Florence::with_engine(Box::new(engine), decoder)
 }
 
 /// An answer in which every token but the forced one has this log-probability.
@@ -237,4 +244,41 @@ fn what_is_kept_for_a_question_can_be_given_up() {
     assert!(examiner.has_kept(phrase.prompt()));
     examiner.forget(phrase.prompt());
     assert!(!examiner.has_kept(phrase.prompt()));
+}
+
+#[test]
+fn where_too_few_questions_can_be_kept_the_evidence_is_the_same() {
+    let tokenizer = tokenizer();
+    let phrases = ["red car", "dog", "tall tree"];
+    let phrases = phrases.map(|text| WatchedPhrase::new(&tokenizer, text, 400).unwrap());
+    let answers = ["red car", "dog", "tall tree"]
+        .map(|text| answer(&format!("{text}<loc_100><loc_200><loc_300><loc_400>"), -0.5));
+    let features = ScriptedEngine::features();
+    let favours = Some(("dog", "dog", 3.0));
+    let look_at = |florence: &mut Florence, examiner: &mut Examiner, places: &[usize]| {
+        let phrases: Vec<&WatchedPhrase> = places.iter().map(|place| &phrases[*place]).collect();
+        let own: Vec<[usize; 1]> = (0..places.len()).map(|place| [place]).collect();
+        let asked: Vec<Asked<'_>> = (phrases.iter().zip(&own).zip(places))
+            .map(|((phrase, own), place)| Asked {
+                prompt: phrase.prompt(),
+                phrases: own,
+                answer: &answers[*place],
+            })
+            .collect();
+        let look =
+            Look { features: &features, picture: PICTURE, phrases: &phrases, asked: &asked, detected: &[] };
+        let found = examiner.examine(florence, &tokenizer, look, &CancelToken::new()).unwrap();
+        found.into_iter().map(|found| found.regions[0].evidence).collect::<Vec<_>>()
+    };
+    for room in [0, 1, 2, 3] {
+        let (mut enough, mut short) = (florence(favours), florence_with_room(favours, room));
+        let [mut expected, mut found] = [(); 2].map(|()| Examiner::new(ScoreWeights::UNFITTED, 8, 8));
+        for places in [&[0][..], &[0, 1, 2], &[1], &[2, 0], &[1]] {
+            let expected = look_at(&mut enough, &mut expected, places);
+            let found = look_at(&mut short, &mut found, places);
+            assert_eq!(found, expected, "room for {room}, {places:?}");
+        }
+        // What fits is kept again.
+        assert_eq!(found.has_kept(phrases[1].prompt()), room > 0, "room for {room}");
+    }
 }

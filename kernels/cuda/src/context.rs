@@ -22,6 +22,8 @@ pub(crate) struct Context {
     /// Its memory is the host's.
     pub(crate) integrated: bool,
     kernels: HashMap<&'static str, Kernel>,
+    /// What the kernels are in.
+    modules: Vec<sys::CUmodule>,
     /// For zeroing memory, so that nothing needs to wait for the whole context: that would spoil another thread's capture.
     housekeeping: sys::CUstream,
     /// Bytes of everything that is allocated, by address.
@@ -35,7 +37,7 @@ struct Kernel {
 }
 
 // SAFETY: a context and its functions may be used from any thread; each call makes the context current on its own thread first
-// (`bind`), and the driver locks what it shares. Nothing of them is written here after `open`.
+// (`bind`), and the driver locks what it shares. Nothing of them is written here between `open` and `drop`.
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
@@ -65,6 +67,7 @@ impl Context {
             description: format!("{name} (GPU {ordinal})"),
             integrated,
             kernels: HashMap::new(),
+            modules: Vec::new(),
             housekeeping: ptr::null_mut(),
             live: Mutex::default(),
         };
@@ -72,8 +75,11 @@ impl Context {
         let kind = result::stream::StreamKind::NonBlocking;
         context.housekeeping = result::stream::create(kind).map_err(fail("making a stream for"))?;
         for ptx in &ptx::ALL {
-            let kernels = load(ptx).map_err(|reason| CudaError::Kernels { file: ptx.file, reason })?;
-            context.kernels.extend(kernels);
+            let fail = |reason| CudaError::Kernels { file: ptx.file, reason };
+            let module = load(ptx).map_err(fail)?;
+            context.modules.push(module);
+            // SAFETY: loaded just now, and unloaded when the context is dropped, the kernels with it.
+            context.kernels.extend(unsafe { kernels(ptx, module) }.map_err(fail)?);
         }
         Ok(context)
     }
@@ -156,17 +162,28 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if !self.housekeeping.is_null() && self.bind().is_ok() {
-            // SAFETY: made in `open`, destroyed once.
-            let _ = unsafe { result::stream::destroy(self.housekeeping) };
+        if self.bind().is_ok() {
+            // The context outlives this where others retain it too, TensorRT for one: modules would stay with each model that was
+            // loaded. What is queued may still run their kernels; where waiting fails they are left.
+            if result::ctx::synchronize().is_ok() {
+                for module in self.modules.drain(..) {
+                    // SAFETY: loaded in `open`, unloaded once, and nothing that was queued is left. Functions and graphs made of it
+                    // are gone: whoever has one keeps this alive.
+                    let _ = unsafe { sys::cuModuleUnload(module) };
+                }
+            }
+            if !self.housekeeping.is_null() {
+                // SAFETY: made in `open`, destroyed once.
+                let _ = unsafe { result::stream::destroy(self.housekeeping) };
+            }
         }
-        // SAFETY: `open` retained it once, and everything that was made in it keeps this alive. Modules go with the context.
+        // SAFETY: `open` retained it once, and everything that was made in it keeps this alive.
         let _ = unsafe { result::primary_ctx::release(self.device) };
     }
 }
 
-/// The kernels of one source, compiled by the driver for the current context; its words where it does not.
-fn load(ptx: &Ptx) -> Result<Vec<(&'static str, Kernel)>, String> {
+/// One source, compiled by the driver for the current context; its words where it does not.
+fn load(ptx: &Ptx) -> Result<sys::CUmodule, String> {
     let text = CString::new(ptx.text).map_err(|error| error.to_string())?;
     let mut log = [0_u8; 4096];
     let mut options =
@@ -188,10 +205,18 @@ fn load(ptx: &Ptx) -> Result<Vec<(&'static str, Kernel)>, String> {
         let words = log.split(|byte| *byte == 0).next().unwrap_or_default();
         format!("{} {}", driver::reason(error), String::from_utf8_lossy(words).trim())
     })?;
+    Ok(module)
+}
+
+/// The kernels of one source.
+///
+/// # Safety
+/// `module` was loaded from it in the current context, and is not unloaded before the last use of them.
+unsafe fn kernels(ptx: &Ptx, module: sys::CUmodule) -> Result<Vec<(&'static str, Kernel)>, String> {
     let mut kernels = Vec::new();
     for (name, signature) in ptx.signatures() {
         let c_name = CString::new(name).map_err(|error| error.to_string())?;
-        // SAFETY: the module was loaded above and is never unloaded.
+        // SAFETY: the caller promises that the module is loaded.
         let function = unsafe { result::module::get_function(module, c_name) };
         let function = function.map_err(|error| format!("{name}: {}", driver::reason(error)))?;
         kernels.push((name, Kernel { function, signature }));

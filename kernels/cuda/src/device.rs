@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::mem;
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys;
 
 use crate::context::Context;
+use crate::memory_info::memory_info;
 use crate::{CudaError, CudaEvent, CudaGraph, CudaMemory, CudaPinned, CudaStream};
 
 /// A GPU with the kernels loaded. A clone is the same GPU.
@@ -86,8 +87,8 @@ impl Device for CudaDevice {
     }
 
     fn memory_info(&self) -> Result<MemoryInfo, DeviceError> {
-        let (free, total) = self.context.run(|| "asking for memory".into(), result::mem_get_info)?;
-        Ok(MemoryInfo { free, total })
+        let integrated = self.context.integrated;
+        self.context.run(|| "asking for memory".into(), || memory_info(integrated))
     }
 
     fn allocate(&self, bytes: usize) -> Result<CudaMemory, DeviceError> {
@@ -152,17 +153,9 @@ impl Device for CudaDevice {
             fits.map_err(|error| self.context.error(doing(), error.to_string()))?;
         }
         self.check(stream, doing, &[to.slice, from.slice])?;
-        // SAFETY: zeros are valid for every field: numbers, and pointers that are not looked at for unified memory.
-        let mut copy: sys::CUDA_MEMCPY2D = unsafe { mem::zeroed() };
-        copy.srcMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED;
-        copy.srcDevice = from.slice.address();
-        copy.srcPitch = from.pitch;
-        copy.dstMemoryType = sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED;
-        copy.dstDevice = to.slice.address();
-        copy.dstPitch = to.pitch;
-        copy.WidthInBytes = row_bytes;
-        copy.Height = rows;
+        let copy = copy_of_rows(to, from, row_bytes, rows);
         // SAFETY: all rows lie inside the slices (`holds`), which are alive (`check`) and freed only after what is queued is done.
+        // The driver reads the description before it returns.
         self.context.run(doing, || unsafe { sys::cuMemcpy2DAsync_v2(&raw const copy, stream.raw).result() })
     }
 
@@ -230,8 +223,49 @@ impl Device for CudaDevice {
     }
 }
 
+/// A copy of rows as the driver wants it told. No field may be left to zeros: the kind of memory has no kind 0.
+fn copy_of_rows(to: Pitched, from: Pitched, row_bytes: usize, rows: usize) -> sys::CUDA_MEMCPY2D {
+    // Addresses say for themselves of which kind of memory they are.
+    let unified = sys::CUmemorytype::CU_MEMORYTYPE_UNIFIED;
+    sys::CUDA_MEMCPY2D {
+        srcXInBytes: 0,
+        srcY: 0,
+        srcMemoryType: unified,
+        srcHost: ptr::null(),
+        srcDevice: from.slice.address(),
+        srcArray: ptr::null_mut(),
+        srcPitch: from.pitch,
+        dstXInBytes: 0,
+        dstY: 0,
+        dstMemoryType: unified,
+        dstHost: ptr::null_mut(),
+        dstDevice: to.slice.address(),
+        dstArray: ptr::null_mut(),
+        dstPitch: to.pitch,
+        WidthInBytes: row_bytes,
+        Height: rows,
+    }
+}
+
 /// The first half of a word.
 fn four(bytes: [u8; 4]) -> [u8; 8] {
     let [a, b, c, d] = bytes;
     [a, b, c, d, 0, 0, 0, 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_rows_is_told_without_a_gpu() {
+        let side = |address, bytes, pitch| Pitched { slice: DeviceSlice::new(address, bytes), pitch };
+        let copy = copy_of_rows(side(0x1000, 64, 16), side(0x2000, 100, 25), 5, 4);
+        let kinds = (copy.srcMemoryType as u32, copy.dstMemoryType as u32);
+        assert_eq!(kinds, (4, 4), "as cuda.h numbers unified memory");
+        assert_eq!((copy.dstDevice, copy.dstPitch), (0x1000, 16));
+        assert_eq!((copy.srcDevice, copy.srcPitch), (0x2000, 25));
+        assert_eq!((copy.WidthInBytes, copy.Height), (5, 4));
+        assert_eq!([copy.srcXInBytes, copy.srcY, copy.dstXInBytes, copy.dstY], [0; 4]);
+    }
 }

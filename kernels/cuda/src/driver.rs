@@ -29,12 +29,26 @@ fn load() -> Result<i32, CudaError> {
         // SAFETY: the function writes one number to where it is told.
         unsafe { sys::cuDriverGetVersion(&raw mut version) }.result().map(|()| version)
     });
-    let found =
-        found.map_err(|error| CudaError::Driver { doing: "starting".into(), reason: reason(error) })?;
+    let found = found.map_err(|error| {
+        let reason = format!("{}{}", reason(error), hint(error.0));
+        CudaError::Driver { doing: "starting".into(), reason }
+    })?;
     if found < NEEDED_VERSION {
         return Err(CudaError::DriverTooOld { found, needed: NEEDED_VERSION });
     }
     Ok(found)
+}
+
+/// What can be done about a driver that does not start, where its own words do not tell.
+fn hint(code: sys::CUresult) -> &'static str {
+    match code {
+        // `cudarc` asks for `libcuda.so` first, which the driver's packages need not install and CUDA's compiler brings.
+        sys::CUresult::CUDA_ERROR_STUB_LIBRARY => {
+            ": this libcuda.so is the CUDA toolkit's stub, to link with and not to run; take its folder, named stubs, out of \
+             LD_LIBRARY_PATH or the loader's configuration"
+        }
+        _ => "",
+    }
 }
 
 /// The loader's words, which the error keeps as its source.
@@ -53,6 +67,13 @@ pub(crate) fn reason(error: DriverError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_toolkits_stub_in_the_drivers_place_is_told_as_such() {
+        let said = hint(sys::CUresult::CUDA_ERROR_STUB_LIBRARY);
+        assert!(said.contains("stub") && said.contains("LD_LIBRARY_PATH"), "{said}");
+        assert_eq!(hint(sys::CUresult::CUDA_ERROR_NO_DEVICE), "");
+    }
 
     #[test]
     fn without_a_driver_the_loader_says_why() {

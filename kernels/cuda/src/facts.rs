@@ -7,6 +7,7 @@ use cudarc::driver::sys::{self, CUdevice_attribute};
 
 use crate::CudaError;
 use crate::driver;
+use crate::memory_info::memory_info;
 
 /// What the driver says of one GPU.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,7 @@ pub struct DeviceFacts {
     pub compute_capability: (u32, u32),
     /// Its memory.
     pub total_bytes: usize,
-    /// What of it is free; `None` where the GPU cannot be opened.
+    /// What of it can be had; `None` where the GPU cannot be opened.
     pub free_bytes: Option<usize>,
     /// The CUDA that the driver is for, major and minor.
     pub driver_cuda: (u32, u32),
@@ -69,6 +70,7 @@ fn facts(ordinal: i32, version: i32) -> Result<DeviceFacts, DriverError> {
     };
     let major = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    let integrated = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0;
     let clock_khz = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE).unwrap_or(0);
     let bus_bits = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH).unwrap_or(0);
     // Two transfers a cycle.
@@ -79,25 +81,25 @@ fn facts(ordinal: i32, version: i32) -> Result<DeviceFacts, DriverError> {
         compute_capability: (major, minor),
         // SAFETY: `device` was returned by the driver.
         total_bytes: unsafe { result::device::total_mem(device) }?,
-        free_bytes: free_bytes(device).ok(),
+        free_bytes: free_bytes(device, integrated).ok(),
         driver_cuda: ((version / 1000) as u32, (version % 1000 / 10) as u32),
-        integrated: number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0,
+        integrated,
         multiprocessors: number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
         bandwidth_bytes: (bandwidth > 0.0).then_some(bandwidth),
     })
 }
 
 /// Only a context knows; one is made for a moment where nobody has one.
-fn free_bytes(device: sys::CUdevice) -> Result<usize, DriverError> {
+fn free_bytes(device: sys::CUdevice, integrated: bool) -> Result<usize, DriverError> {
     let before = result::ctx::get_current()?.unwrap_or(std::ptr::null_mut());
     // SAFETY: `device` was returned by the driver; the context is released once, after its last use here, and what was current
     // on this thread before is again.
     unsafe {
         let context = result::primary_ctx::retain(device)?;
-        let free = result::ctx::set_current(context).and_then(|()| result::mem_get_info());
+        let memory = result::ctx::set_current(context).and_then(|()| memory_info(integrated));
         let _ = result::ctx::set_current(before);
         result::primary_ctx::release(device)?;
-        free.map(|(free, _)| free)
+        memory.map(|memory| memory.free)
     }
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod facts;
 mod graph;
 mod memory;
+mod memory_info;
 mod ptx;
 mod stream;
 

@@ -12,6 +12,7 @@ mod memory;
 mod order;
 mod random;
 mod runner;
+mod shared;
 mod work;
 
 pub use device::{HostDevice, HostEvent, HostGraph, HostStream};

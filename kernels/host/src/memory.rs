@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use belvedere_kernels::device::{DeviceError, DeviceSlice, Memory, MemoryInfo, PinnedMemory};
 
-use crate::device::Shared;
+use crate::shared::Shared;
 
 /// As CUDA aligns what it allocates.
 const ALIGNMENT: usize = 256;

@@ -9,8 +9,7 @@ use crate::device::{DeviceSlice, Launch};
 
 /// Finds the best few tokens to follow every row, with their log-probs: log-softmax first and bans (repeated n-grams, an
 /// early end) second, without renormalising (spec 4.8). Of equal logits the lower token comes first. Forced tokens are not
-/// looked at, and no state changes: the host chooses among the rows of an item, and [`BeamAdvance`](super::BeamAdvance)
-/// tells the device.
+/// looked at, and no state changes: the host chooses among the rows of an item, and writes the rows that follow anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BestTokens {
     /// f32 `[R, columns]`.
@@ -53,7 +52,7 @@ impl BestTokens {
         let vocabulary = scan.count("vocabulary", self.vocabulary, columns)?;
         let history_length = scan.count("history_length", state.history_length, i32::MAX as u32)?;
         let no_repeat_ngram =
-            scan.count("no_repeat_ngram + 1", self.no_repeat_ngram + 1, i32::MAX as u32)? - 1;
+            scan.count("no_repeat_ngram + 1", self.no_repeat_ngram.saturating_add(1), i32::MAX as u32)? - 1;
         let blocks = self.vocabulary.div_ceil(COLUMNS_PER_BLOCK);
         let block_count = scan.count("blocks of 1024 tokens", blocks, Self::MOST_CANDIDATES / count)?;
 

@@ -68,7 +68,7 @@ impl NextToken {
         let vocabulary = scan.count("vocabulary", self.vocabulary, columns)?;
         let history_length = scan.count("history_length", state.history_length, i32::MAX as u32)?;
         let no_repeat_ngram =
-            scan.count("no_repeat_ngram + 1", self.no_repeat_ngram + 1, i32::MAX as u32)? - 1;
+            scan.count("no_repeat_ngram + 1", self.no_repeat_ngram.saturating_add(1), i32::MAX as u32)? - 1;
         let blocks_count = scan.count("blocks", blocks, u32::MAX)?;
         let (logits, seen, history, limits, position, done) = memory(scan)?;
         let scan = Launch {

@@ -1,6 +1,6 @@
 //! An engine whose logits come from a function of each row's history: for tests of everything above engines.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{
     BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, KeptPrompt, Logits, NextRow, Pixels,
@@ -16,12 +16,21 @@ pub struct ScriptedEngine {
     columns: usize,
     /// Rows of every call so far, the prefill's included.
     pub rows_per_call: Vec<usize>,
+    /// Prompts that it has room to keep at the same time.
+    pub room: usize,
+    kept: Vec<Weak<Vec<u32>>>,
 }
 
 impl ScriptedEngine {
     /// An engine that answers every row with `columns` logits from `script`.
     pub fn new(columns: usize, script: impl Fn(&[u32], &[u32]) -> Vec<f32> + Send + 'static) -> Self {
-        Self { script: Box::new(script), columns, rows_per_call: Vec::new() }
+        Self {
+            script: Box::new(script),
+            columns,
+            rows_per_call: Vec::new(),
+            room: usize::MAX,
+            kept: Vec::new(),
+        }
     }
 
     /// Features of no picture.
@@ -63,7 +72,14 @@ impl Engine for ScriptedEngine {
         cancel: &CancelToken,
     ) -> Result<KeptPrompt, ModelError> {
         cancel.check()?;
-        Ok(KeptPrompt::new(Arc::new(prompt.to_vec())))
+        self.kept.retain(|kept| kept.strong_count() > 0);
+        if self.kept.len() >= self.room {
+            let (doing, reason) = ("keeping a prompt".to_owned(), "no room is left".to_owned());
+            return Err(ModelError::Engine { engine: "scripted", doing, reason });
+        }
+        let kept = Arc::new(prompt.to_vec());
+        self.kept.push(Arc::downgrade(&kept));
+        Ok(KeptPrompt::new(kept))
     }
 
     fn resume<'e>(

@@ -62,6 +62,8 @@ pub struct Examiner {
     blank: Option<ImageFeatures>,
     /// By the prompt's text.
     kept: HashMap<String, KeptPrompt>,
+    /// [`MAX_KEPT`], or as many as the engine had room for.
+    most_kept: usize,
 }
 
 /// A region while evidence about it is gathered.
@@ -75,7 +77,7 @@ struct Candidate {
 impl Examiner {
     /// For a model that takes pictures of `width` by `height` pixels.
     pub fn new(weights: ScoreWeights, width: usize, height: usize) -> Examiner {
-        Examiner { weights, width, height, blank: None, kept: HashMap::new() }
+        Examiner { weights, width, height, blank: None, kept: HashMap::new(), most_kept: MAX_KEPT }
     }
 
     /// From now on no score of the cheap parts is beyond doubt.
@@ -145,17 +147,20 @@ impl Examiner {
         if with_boxes.is_empty() {
             return Ok(());
         }
-        if self.kept.len() + with_boxes.len() > MAX_KEPT {
+        if self.kept.len() + with_boxes.len() > self.most_kept {
             self.kept.retain(|text, _| with_boxes.iter().any(|(_, asked)| asked.prompt.text() == text));
         }
-        for (_, asked) in &with_boxes {
-            self.keep(florence, asked.prompt, cancel)?;
-        }
-        let kept: Vec<&KeptPrompt> =
-            with_boxes.iter().filter_map(|(_, asked)| self.kept.get(asked.prompt.text())).collect();
+        let prompts: Vec<&Prompt> = with_boxes.iter().map(|(_, asked)| asked.prompt).collect();
         let answers: Vec<&[u32]> =
             with_boxes.iter().map(|(_, asked)| asked.answer.token_ids.as_slice()).collect();
-        let blank = florence.score_kept(&kept, &answers, cancel)?;
+        let blank = if self.keep(florence, &prompts, cancel)? {
+            let kept = prompts.iter().filter_map(|prompt| self.kept.get(prompt.text()));
+            florence.score_kept(&kept.collect::<Vec<_>>(), &answers, cancel)?
+        } else {
+            let blank = self.blank(florence, cancel)?;
+            let prompts: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.token_ids()).collect();
+            florence.score(&blank, &prompts, &answers, 1, cancel)?
+        };
         for candidate in candidates {
             let place = with_boxes.iter().position(|(index, _)| *index == candidate.asked);
             let Some(((_, asked), blank)) = place.and_then(|at| Some((with_boxes.get(at)?, blank.get(at)?)))
@@ -169,28 +174,44 @@ impl Examiner {
         Ok(())
     }
 
-    /// Makes sure that the prompt over the blank picture is kept.
+    /// Makes sure that prompts over the blank picture are kept; false where the engine has no room for them, which a GPU may
+    /// have less of than was planned. Then what is kept goes, and is not missed: the prompts are encoded at each look.
     fn keep(
         &mut self,
         florence: &mut Florence,
-        prompt: &Prompt,
+        prompts: &[&Prompt],
         cancel: &CancelToken,
-    ) -> Result<(), ModelError> {
-        if self.kept.contains_key(prompt.text()) {
-            return Ok(());
+    ) -> Result<bool, ModelError> {
+        if prompts.len() > self.most_kept {
+            return Ok(false);
         }
-        let blank = match &self.blank {
-            Some(blank) => blank.clone(),
-            None => {
-                // Normalised, 0 is the mean of all pictures: a grey one.
-                let grey = vec![0.0; 3 * self.width * self.height];
-                let pixels = Pixels { width: self.width, height: self.height, data: &grey };
-                self.blank.insert(florence.encode_image(pixels, cancel)?.0).clone()
+        for prompt in prompts {
+            if self.has_kept(prompt) {
+                continue;
             }
-        };
-        let kept = florence.keep_prompt(&blank, prompt.token_ids(), cancel)?;
-        self.kept.insert(prompt.text().to_owned(), kept);
-        Ok(())
+            let blank = self.blank(florence, cancel)?;
+            match florence.keep_prompt(&blank, prompt.token_ids(), cancel) {
+                Ok(kept) => drop(self.kept.insert(prompt.text().to_owned(), kept)),
+                Err(error @ ModelError::Engine { .. }) => {
+                    self.most_kept = self.kept.len();
+                    self.kept.clear();
+                    tracing::warn!(%error, most = self.most_kept, "no room to keep more questions about a blank picture");
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn blank(&mut self, florence: &mut Florence, cancel: &CancelToken) -> Result<ImageFeatures, ModelError> {
+        if let Some(blank) = &self.blank {
+            return Ok(blank.clone());
+        }
+        // Normalised, 0 is the mean of all pictures: a grey one.
+        let grey = vec![0.0; 3 * self.width * self.height];
+        let pixels = Pixels { width: self.width, height: self.height, data: &grey };
+        Ok(self.blank.insert(florence.encode_image(pixels, cancel)?.0).clone())
     }
 
     /// Of a phrase's regions in doubt the best few are checked, and no others are left: an unchecked one must not stand

@@ -185,12 +185,9 @@ private:
 
 // ---- what Rust calls
 
+/// For ever: the library keeps the first logger of a process, and calls it as long as anything of it is left.
 void* logger_create(Log log, void* user) noexcept {
     return new (std::nothrow) Logger(log, user);
-}
-
-void logger_destroy(void* logger) noexcept {
-    delete static_cast<Logger*>(logger);
 }
 
 void* progress_create(ProgressListener const* listener) noexcept {
@@ -317,7 +314,8 @@ void config_set_progress(void* config, void* progress) noexcept {
     });
 }
 
-/// Compute capabilities to build for, as major * 10 + minor. TensorRT-RTX only: others build for the GPU they find.
+/// Compute capabilities to build for, as major * 10 + minor, or a single 0 for the GPU that is here. The numbers are
+/// TensorRT-RTX's only: others build for the GPU that they find.
 int32_t config_set_capabilities(void* config, int32_t const* capabilities, int32_t count) noexcept {
 #if BELVEDERE_RTX
     return guarded<int32_t>(0, [&] {
@@ -328,6 +326,7 @@ int32_t config_set_capabilities(void* config, int32_t const* capabilities, int32
         for (int32_t place = 0; place < count; ++place) {
             ComputeCapability capability = ComputeCapability::kNONE;
             switch (capabilities[place]) {
+            case 0: capability = ComputeCapability::kCURRENT; break;
             case 75: capability = ComputeCapability::kSM75; break;
             case 80: capability = ComputeCapability::kSM80; break;
             case 86: capability = ComputeCapability::kSM86; break;
@@ -344,9 +343,7 @@ int32_t config_set_capabilities(void* config, int32_t const* capabilities, int32
     });
 #else
     static_cast<void>(config);
-    static_cast<void>(capabilities);
-    static_cast<void>(count);
-    return 0;
+    return count == 1 && capabilities[0] == 0 ? 1 : 0;
 #endif
 }
 
@@ -496,8 +493,20 @@ int32_t engine_inspect(void* engine, Sink sink, void* user) noexcept {
 /// An execution whose scratch memory is the caller's.
 void* context_create(void* engine) noexcept {
     return guarded<void*>(nullptr, [&] {
-        return static_cast<ICudaEngine*>(engine)->createExecutionContext(
-            ExecutionContextAllocationStrategy::kUSER_MANAGED);
+        auto& cuda_engine = *static_cast<ICudaEngine*>(engine);
+        auto const strategy = ExecutionContextAllocationStrategy::kUSER_MANAGED;
+#if BELVEDERE_RTX
+        // Kernels for a profile's shapes are compiled when they are first needed. By default that is done in the background, while
+        // slower ones run, which are what a capture of the second run would keep for ever.
+        if (IRuntimeConfig* const config = cuda_engine.createRuntimeConfig()) {
+            config->setExecutionContextAllocationStrategy(strategy);
+            config->setDynamicShapesKernelSpecializationStrategy(DynamicShapesKernelSpecializationStrategy::kEAGER);
+            IExecutionContext* const context = cuda_engine.createExecutionContext(config);
+            delete config;
+            return context;
+        }
+#endif
+        return cuda_engine.createExecutionContext(strategy);
     });
 }
 
@@ -594,7 +603,6 @@ struct Shim {
     int32_t is_rtx;
     uint32_t tensor_bytes;
     decltype(&::logger_create) logger_create;
-    decltype(&::logger_destroy) logger_destroy;
     decltype(&::progress_create) progress_create;
     decltype(&::progress_destroy) progress_destroy;
     decltype(&::builder_create) builder_create;
@@ -640,7 +648,6 @@ Shim const shim{
     BELVEDERE_RTX,
     sizeof(Tensor),
     &logger_create,
-    &logger_destroy,
     &progress_create,
     &progress_destroy,
     &builder_create,

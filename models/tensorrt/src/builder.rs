@@ -22,10 +22,15 @@ pub struct BuildOptions {
     /// Streams beside the caller's on which an execution may run parts of a graph; `None` for TensorRT's own choice.
     pub auxiliary_streams: Option<u8>,
     /// What to build for, as major * 10 + minor, for TensorRT-RTX only; empty for all that it knows. Others build for the
-    /// GPU that they find.
+    /// GPU that they find. Or [`BuildOptions::THIS_GPU`] alone.
     pub capabilities: Vec<u32>,
     /// Whether the engine is to keep what its layers were made of, for [`Engine::layers_json`](crate::Engine::layers_json).
     pub is_detailed: bool,
+}
+
+impl BuildOptions {
+    /// The GPU that is here, be it among those that TensorRT-RTX has a name for or not.
+    pub const THIS_GPU: u32 = 0;
 }
 
 /// The shapes of an engine's inputs at one profile.
@@ -104,8 +109,8 @@ impl Builder {
     pub fn new(library: &Library) -> Result<Builder, TensorRtError> {
         let logger = Logger::new(library)?;
         let entry = library.builder_entry().address();
-        // SAFETY: the entry is `createInferBuilder_INTERNAL` of the library that this shim was compiled for; the object
-        // holds the logger.
+        // SAFETY: the entry is `createInferBuilder_INTERNAL` of the library that this shim was compiled for; the
+        // logger is never freed.
         let object = unsafe {
             let pointer = (library.shim().builder_create)(entry, logger.object());
             Object::new(Kind::Builder, pointer, &logger)

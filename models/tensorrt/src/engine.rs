@@ -57,8 +57,8 @@ impl Runtime {
     pub fn new(library: &Library) -> Result<Runtime, TensorRtError> {
         let logger = Logger::new(library)?;
         let entry = library.runtime_entry().address();
-        // SAFETY: the entry is `createInferRuntime_INTERNAL` of the library that this shim was compiled for; the object
-        // holds the logger.
+        // SAFETY: the entry is `createInferRuntime_INTERNAL` of the library that this shim was compiled for; the
+        // logger is never freed.
         let object = unsafe {
             let pointer = (library.shim().runtime_create)(entry, logger.object());
             Object::new(Kind::Runtime, pointer, &logger)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::TensorRtError;
 use crate::library::Library;
@@ -11,66 +11,66 @@ use crate::library::Library;
 /// More errors than this about one thing tell nothing new.
 const KEPT: usize = 16;
 
-/// What TensorRT writes to. Lives longer than everything that was made with it.
-#[derive(Clone, Debug)]
-pub(crate) struct Logger(Arc<Inner>);
+/// Nor does the memory of more profiles than this, of which nobody may ever ask.
+const KEPT_BYTES: usize = 1024;
 
-#[derive(Debug)]
-struct Inner {
+/// What TensorRT writes to. Cheap to clone.
+///
+/// It is never freed. TensorRT keeps the first logger that it is given for the whole process, and gives it up when no builder,
+/// runtime or refitter is left, whoever made them: where a model is loaded beside another, that is after everything is gone that
+/// was made with it. What stays behind is some hundred bytes for each builder and runtime.
+#[derive(Clone, Debug)]
+pub(crate) struct Logger {
     library: Library,
     object: NonNull<c_void>,
-    // Its address is TensorRT's: boxed so that it stays where it is.
-    heard: Box<Mutex<Heard>>,
+    heard: &'static Mutex<Heard>,
 }
 
 #[derive(Debug, Default)]
 struct Heard {
     errors: VecDeque<String>,
-    activation_bytes: Vec<u64>,
+    activation_bytes: VecDeque<u64>,
 }
 
 /// How the builder tells the memory of a profile. No function does before an engine is deserialised, which takes a GPU.
 const ACTIVATION: (&str, &str) = ("Total Activation Memory: ", " bytes");
 
 // SAFETY: the object is called by TensorRT from any thread, which its interface asks of every logger; it does nothing but
-// call `log` below, which only touches the mutex. Rust passes the pointer on and destroys it once.
-unsafe impl Send for Inner {}
+// call `log` below, which only touches the mutex. Rust only passes the pointer on.
+unsafe impl Send for Logger {}
 // SAFETY: as above.
-unsafe impl Sync for Inner {}
+unsafe impl Sync for Logger {}
 
 impl Logger {
     pub(crate) fn new(library: &Library) -> Result<Logger, TensorRtError> {
-        let heard = Box::<Mutex<Heard>>::default();
-        let user = std::ptr::from_ref::<Mutex<Heard>>(&heard).cast_mut().cast();
-        // SAFETY: `log` takes a `user` that points to what it heard, and this one lives in `Inner` as long as the object.
+        let heard: &'static Mutex<Heard> = Box::leak(Box::default());
+        let user = std::ptr::from_ref(heard).cast_mut().cast();
+        // SAFETY: `log` takes a `user` that points to what it heard, and this one is never freed.
         let object = unsafe { (library.shim().logger_create)(log, user) };
         let object = NonNull::new(object).ok_or_else(|| library.not_made("logger", Vec::new()))?;
-        Ok(Logger(Arc::new(Inner { library: library.clone(), object, heard })))
+        Ok(Logger { library: library.clone(), object, heard })
     }
 
     pub(crate) fn library(&self) -> &Library {
-        &self.0.library
+        &self.library
     }
 
     pub(crate) fn object(&self) -> *mut c_void {
-        self.0.object.as_ptr()
+        self.object.as_ptr()
     }
 
     /// The errors since it was last asked, oldest first.
     pub(crate) fn said(&self) -> Vec<String> {
-        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).errors.drain(..).collect()
+        self.heard().errors.drain(..).collect()
     }
 
     /// The memory of each profile that was built since it was last asked, in bytes.
     pub(crate) fn activation_bytes(&self) -> Vec<u64> {
-        std::mem::take(&mut self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).activation_bytes)
+        self.heard().activation_bytes.drain(..).collect()
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // SAFETY: made by this shim, destroyed once, and everything that was made with it held a clone of the `Arc`.
-        unsafe { (self.library.shim().logger_destroy)(self.object.as_ptr()) }
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,18 +88,51 @@ unsafe extern "C" fn log(user: *mut c_void, severity: i32, message: *const c_cha
     match severity {
         0 | 1 => {
             tracing::error!(target: "tensorrt", "{message}");
-            let errors = &mut heard().errors;
-            if errors.len() == KEPT {
-                errors.pop_front();
-            }
-            errors.push_back(message.to_owned());
+            push(&mut heard().errors, message.to_owned(), KEPT);
         }
         2 => tracing::warn!(target: "tensorrt", "{message}"),
         3 => {
             tracing::debug!(target: "tensorrt", "{message}");
             let number = message.strip_prefix(ACTIVATION.0).and_then(|rest| rest.strip_suffix(ACTIVATION.1));
-            heard().activation_bytes.extend(number.and_then(|number| number.parse::<u64>().ok()));
+            if let Some(bytes) = number.and_then(|number| number.parse::<u64>().ok()) {
+                push(&mut heard().activation_bytes, bytes, KEPT_BYTES);
+            }
         }
         _ => tracing::trace!(target: "tensorrt", "{message}"),
+    }
+}
+
+/// Puts `new` behind the others, of which the oldest goes where there are `most`.
+fn push<T>(to: &mut VecDeque<T>, new: T, most: usize) {
+    if to.len() == most {
+        to.pop_front();
+    }
+    to.push_back(new);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn tell(heard: &Mutex<Heard>, severity: i32, message: &str) {
+        let message = std::ffi::CString::new(message).unwrap();
+        let user = std::ptr::from_ref(heard).cast_mut().cast();
+        // SAFETY: `user` points to what is heard, and the message is a C string.
+        unsafe { log(user, severity, message.as_ptr()) };
+    }
+
+    #[test]
+    fn what_nobody_asks_for_stays_bounded() {
+        let heard = Mutex::<Heard>::default();
+        for number in 0..KEPT_BYTES + 3 {
+            tell(&heard, 1, &format!("error {number}"));
+            tell(&heard, 3, &format!("Total Activation Memory: {number} bytes"));
+        }
+        let heard = heard.into_inner().unwrap();
+        assert_eq!((heard.errors.len(), heard.errors.back()), (KEPT, Some(&"error 1026".to_owned())));
+        let bytes = (heard.activation_bytes.front(), heard.activation_bytes.back());
+        assert_eq!((heard.activation_bytes.len(), bytes), (KEPT_BYTES, (Some(&3), Some(&1026))));
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use crate::logger::Logger;
 use crate::shim::{Kind, Shim};
 
-/// Owns what the library made. Holds the logger, which must live longer.
+/// Owns what the library made, and knows the logger that it was made with.
 #[derive(Debug)]
 pub(crate) struct Object {
     kind: Kind,

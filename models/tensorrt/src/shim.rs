@@ -105,7 +105,6 @@ pub(crate) struct Shim {
     pub(crate) is_rtx: i32,
     pub(crate) tensor_bytes: u32,
     pub(crate) logger_create: unsafe extern "C" fn(RawLog, *mut c_void) -> Object,
-    pub(crate) logger_destroy: unsafe extern "C" fn(Object),
     pub(crate) progress_create: unsafe extern "C" fn(*const RawProgressListener) -> Object,
     pub(crate) progress_destroy: unsafe extern "C" fn(Object),
     pub(crate) builder_create: unsafe extern "C" fn(Object, Object) -> Object,

@@ -143,6 +143,34 @@ mod rtx {
         assert!(error.contains("tensor x"), "{error}");
     }
 
+    /// Whether it can be built for is TensorRT-RTX's to say, and never ours.
+    #[test]
+    fn the_gpu_that_is_here_is_asked_for_of_the_library_itself() {
+        let mut builder = Builder::new(&library()).unwrap();
+        let mut network = builder.parse("relu", &relu(), "relu.onnx".as_ref()).unwrap();
+        let this = options(&[BuildOptions::THIS_GPU]);
+        let built = network.build(&[rows(1)], &this, None, &|_, _| true);
+        match (built, belvedere_cuda::devices()) {
+            (Err(error), Err(_)) => {
+                let text = error.to_string();
+                assert!(text.contains("graph relu") && !error_messages(&error).is_empty(), "{text}");
+            }
+            (built, gpus) => eprintln!("this machine has a driver: {gpus:?}, {:?}", built.err()),
+        }
+        // And beside others it is none of them.
+        let error = network.build(&[rows(1)], &options(&[BuildOptions::THIS_GPU, 89]), None, &|_, _| true);
+        assert!(error.is_err());
+    }
+
+    fn error_messages(error: &TensorRtError) -> &[String] {
+        match error {
+            TensorRtError::Refused { messages, .. } | TensorRtError::NotBuiltGraph { messages, .. } => {
+                messages
+            }
+            _ => &[],
+        }
+    }
+
     #[test]
     fn bytes_that_are_no_engine_are_refused() {
         let mut runtime = Runtime::new(&library()).unwrap();

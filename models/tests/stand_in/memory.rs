@@ -50,6 +50,30 @@ fn what_is_planned_is_what_is_taken_and_running_takes_no_more() {
 }
 
 #[test]
+fn a_request_that_there_is_no_memory_for_fails_alone() {
+    let model = Model::random(1);
+    let profiles = model.profiles(2);
+    let planned = model.engine(&HostDevice::new(), &profiles, Element::F32).memory_plan().total_bytes();
+    let device = HostDevice::of_bytes(planned + HEADROOM_BYTES);
+    let mut florence = model.on_device(model.engine(&device, &profiles, Element::F32));
+    let cancel = CancelToken::new();
+    let picture = &model.pictures()[0];
+    let (features, _) = florence.encode_image(model.pixels(picture), &cancel).unwrap();
+    let others = device.allocate(free(&device)).unwrap();
+    for _ in 0..2 {
+        let said = florence.encode_image(model.pixels(picture), &cancel).unwrap_err().to_string();
+        assert!(said.contains("reserving memory") && !said.contains("broken"), "{said}");
+        let said = florence.keep_prompt(&features, &[5, 6, 7], &cancel).unwrap_err().to_string();
+        assert!(said.contains("reserving memory") && !said.contains("broken"), "{said}");
+    }
+    let options = GenerationOptions { max_new_tokens: 5, ..GenerationOptions::default() };
+    florence.generate(&features, &[[5, 6]], &options, &cancel).unwrap();
+    drop(others);
+    florence.encode_image(model.pixels(picture), &cancel).unwrap();
+    florence.keep_prompt(&features, &[5, 6, 7], &cancel).unwrap();
+}
+
+#[test]
 fn features_and_kept_prompts_that_are_let_go_of_make_room_for_the_next() {
     let model = Model::random(1);
     let device = HostDevice::new();

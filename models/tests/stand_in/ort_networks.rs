@@ -20,19 +20,21 @@ const SCRATCH_BYTES: usize = 4096;
 pub(crate) struct OrtNetworks {
     device: HostDevice,
     files: GraphFiles,
-    /// Makes every capture fail, as a library that allocates would.
-    pub(crate) refuse_capture: bool,
+    /// Makes so many captures of each execution fail, as a library that allocates would.
+    pub(crate) refused_captures: usize,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) faults: Arc<Faults>,
 }
 
-/// What goes wrong in runs of the decoder, each a count of runs until then; 0 for never.
+/// What goes wrong in runs, of the decoder where nothing else is said, each a count of runs until then; 0 for never.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// Everything that row 0 gives is not a number, once.
     pub(crate) not_a_number: AtomicUsize,
     /// The run fails.
     pub(crate) failure: AtomicUsize,
+    /// A run of the vision graph fails.
+    pub(crate) vision_failure: AtomicUsize,
 }
 
 impl Faults {
@@ -63,7 +65,7 @@ impl OrtNetworks {
         OrtNetworks {
             files: GraphFiles::write(&graphs.requests()).expect("files"),
             device: device.clone(),
-            refuse_capture: false,
+            refused_captures: 0,
             seen: Arc::default(),
             faults: Arc::default(),
         }
@@ -102,7 +104,7 @@ impl Networks<HostDevice> for OrtNetworks {
             session,
             scratch,
             state: State::Bound,
-            refuse_capture: self.refuse_capture,
+            refused_captures: self.refused_captures,
             seen: Arc::clone(&self.seen),
             faults: Arc::clone(&self.faults),
         })
@@ -117,7 +119,7 @@ pub(crate) struct OrtNetwork {
     bindings: Bindings,
     scratch: DeviceSlice,
     state: State,
-    refuse_capture: bool,
+    refused_captures: usize,
     seen: Arc<Mutex<Seen>>,
     faults: Arc<Faults>,
 }
@@ -157,7 +159,8 @@ impl Network<HostDevice> for OrtNetwork {
             (State::Captured, _) => {
                 return Err(refusal("used again after it was captured".to_owned()));
             }
-            (State::HasRun, true) if self.refuse_capture => {
+            (State::HasRun, true) if self.refused_captures > 0 => {
+                self.refused_captures -= 1;
                 // What spoils a capture.
                 let allocated = belvedere_kernels::device::Device::allocate(&self.device, 256);
                 return Err(refusal(format!("{:?}", allocated.map(drop))));
@@ -187,7 +190,12 @@ impl Network<HostDevice> for OrtNetwork {
                     device.with_bytes(*slice, spoil).map_err(|error| error.to_string())?;
                 }
             }
-            match graph == GraphName::DecoderStep && Faults::is_now(&faults.failure) {
+            let is_failing = match graph {
+                GraphName::DecoderStep => Faults::is_now(&faults.failure),
+                GraphName::Vision => Faults::is_now(&faults.vision_failure),
+                GraphName::Encoder => false,
+            };
+            match is_failing {
                 true => Err("an illegal instruction was encountered".to_owned()),
                 false => Ok(()),
             }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use belvedere_kernels_host::HostDevice;
+use belvedere_models::engine::BatchLimits;
 use belvedere_models::engine::tensorrt::{DeviceEngine, GraphName};
 use belvedere_models::graph::Element;
 use belvedere_models::{CancelToken, Florence, Generation, GenerationOptions, ImageFeatures, ModelError};
@@ -36,13 +37,13 @@ fn both(model: &Model, engine: DeviceEngine<HostDevice, crate::ort_networks::Ort
 }
 
 #[test]
-fn steps_are_captured_once_and_replayed_and_where_that_is_refused_made_one_by_one() {
+fn steps_are_captured_once_and_replayed_and_where_that_is_refused_for_good_made_one_by_one() {
     let model = Model::random(4);
     let cancel = CancelToken::new();
-    for refuse in [false, true] {
+    for refused in [0, 2, 3] {
         let device = HostDevice::seeded(9);
         let mut networks = model.networks(&device, Element::F32);
-        networks.refuse_capture = refuse;
+        networks.refused_captures = refused;
         let seen = networks.seen.clone();
         let profiles = model.profiles(4);
         let engine =
@@ -61,7 +62,7 @@ fn steps_are_captured_once_and_replayed_and_where_that_is_refused_made_one_by_on
         assert_eq!(opened.len(), seen.opened.len(), "each profile is opened once: {:?}", seen.opened);
         let steps = opened.iter().filter(|(graph, _)| *graph == GraphName::DecoderStep).count();
         assert!(steps >= 4, "{opened:?}");
-        assert_eq!(seen.captured, if refuse { 0 } else { steps });
+        assert_eq!(seen.captured, if refused == 3 { 0 } else { steps }, "{refused} captures refused");
     }
 }
 
@@ -142,6 +143,74 @@ fn a_failed_step_fails_everything_and_says_which() {
     assert_eq!(gpu.in_flight(), 0);
     let again = gpu.generate(&features, &[[5, 6]], &exactly(3), &cancel).unwrap_err().to_string();
     assert!(again.contains("after an earlier failure") && again.contains("illegal"), "{again}");
+}
+
+#[test]
+fn a_device_that_is_lost_while_encoding_breaks_the_engine_which_keeps_the_first_reason() {
+    let model = Model::random(4);
+    let device = HostDevice::new();
+    let networks = model.networks(&device, Element::F32);
+    let faults = networks.faults.clone();
+    let profiles = model.profiles(2);
+    let engine = DeviceEngine::new(device, networks, &model.config, model.size, &profiles, Element::F32);
+    let Both { mut gpu, features, .. } = both(&model, engine.unwrap());
+    let cancel = CancelToken::new();
+    let picture = &model.pictures()[0];
+    faults.vision_failure.store(1, Ordering::SeqCst);
+    let first = gpu.encode_image(model.pixels(picture), &cancel).unwrap_err().to_string();
+    assert!(first.contains("illegal"), "{first}");
+    for _ in 0..2 {
+        let decoding = gpu.generate(&features, &[[5, 6]], &exactly(3), &cancel).unwrap_err().to_string();
+        assert!(
+            decoding.contains("broken after an earlier failure") && decoding.ends_with(&first),
+            "{decoding}"
+        );
+        let encoding = gpu.encode_image(model.pixels(picture), &cancel).unwrap_err().to_string();
+        assert_eq!(encoding, decoding);
+    }
+}
+
+#[test]
+fn a_sequence_that_is_given_up_leaves_no_spoiled_row_behind() {
+    let model = Model::random(4);
+    let device = HostDevice::new();
+    let networks = model.networks(&device, Element::F32);
+    let faults = networks.faults.clone();
+    let profiles = model.profiles(1);
+    let engine = DeviceEngine::new(device, networks, &model.config, model.size, &profiles, Element::F32);
+    let Both { mut cpu, own, mut gpu, features } = both(&model, engine.unwrap());
+    let cancel = CancelToken::new();
+    faults.not_a_number.store(4, Ordering::SeqCst);
+    let given_up = gpu.submit(&features, &[[5, 6]], &exactly(12)).unwrap();
+    // Steps are in the stream that nobody is going to read.
+    assert!(gpu.turn(&cancel).unwrap().is_empty());
+    gpu.withdraw(given_up);
+    let found = gpu.generate(&features, &[[7, 8]], &exactly(12), &cancel).unwrap();
+    assert_eq!(faults.not_a_number.load(Ordering::SeqCst), 0, "the step was made");
+    let expected = cpu.generate(&own, &[[7, 8]], &exactly(12), &cancel).unwrap();
+    assert_eq!(tokens(&found), tokens(&expected));
+}
+
+#[test]
+fn logits_for_the_host_that_are_not_numbers_leave_nothing_behind() {
+    let model = Model::random(4);
+    let device = HostDevice::new();
+    let networks = model.networks(&device, Element::F32);
+    let faults = networks.faults.clone();
+    let profiles = model.profiles(1);
+    let engine = DeviceEngine::new(device, networks, &model.config, model.size, &profiles, Element::F32);
+    let Both { mut cpu, own, mut gpu, features } = both(&model, engine.unwrap());
+    let cancel = CancelToken::new();
+    faults.not_a_number.store(1, Ordering::SeqCst);
+    let limits = BatchLimits { beams: 1, max_length: 8 };
+    let mut batch = gpu.engine().start(&features, &[&[5, 6]], limits, &cancel).unwrap();
+    let is_spoiled =
+        batch.prefill(&[2]).unwrap().into_rows().any(|row| row.iter().any(|logit| logit.is_nan()));
+    assert!(is_spoiled);
+    drop(batch);
+    let found = gpu.generate(&features, &[[5, 6]], &exactly(12), &cancel).unwrap();
+    let expected = cpu.generate(&own, &[[5, 6]], &exactly(12), &cancel).unwrap();
+    assert_eq!(tokens(&found), tokens(&expected));
 }
 
 #[test]

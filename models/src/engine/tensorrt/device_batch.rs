@@ -25,6 +25,8 @@ pub(super) struct DeviceBatch<'e, D: Device, N: Networks<D>> {
     rows: Vec<(usize, usize, Vec<u32>)>,
     on_host: D::Pinned,
     logits: Vec<f32>,
+    /// A row has had logits that are not numbers, and so may have its caches.
+    is_spoiled: bool,
 }
 
 impl<'e, D: Device, N: Networks<D>> DeviceBatch<'e, D, N> {
@@ -37,7 +39,7 @@ impl<'e, D: Device, N: Networks<D>> DeviceBatch<'e, D, N> {
         let bytes = engine.batch.slots.len() * engine.workspace.shape.columns * 4;
         let on_host = engine.workspace.device.pinned(bytes).map_err(failed("reserving pinned memory"))?;
         let (places, rows, logits) = (Vec::with_capacity(items), Vec::new(), Vec::new());
-        let mut batch = Self { engine, limits, places, rows, on_host, logits };
+        let mut batch = Self { engine, limits, places, rows, on_host, logits, is_spoiled: false };
         for _ in 0..items {
             let places = batch.engine.batch.hold(limits.beams).ok_or_else(|| {
                 let have = batch.engine.batch.slots.len();
@@ -51,10 +53,15 @@ impl<'e, D: Device, N: Networks<D>> DeviceBatch<'e, D, N> {
 
     /// Encodes prompts, one for each item.
     pub(super) fn encode(&mut self, prompts: &[PromptItem<'_>]) -> Result<(), ModelError> {
+        let encoded = self.encode_all(prompts);
+        self.engine.unless_lost(encoded)
+    }
+
+    fn encode_all(&mut self, prompts: &[PromptItem<'_>]) -> Result<(), ModelError> {
         let at_once = smallest(&self.engine.workspace.profiles.prompts, usize::MAX);
         for (chunk, prompts) in prompts.chunks(at_once).enumerate() {
             let engine = &mut *self.engine;
-            engine.begin_encoded()?;
+            engine.begin_waiting()?;
             engine.await_copies()?;
             let prompt = engine.prompts.encode(&engine.workspace, &mut engine.networks, prompts)?;
             let Workspace { device, encode, decode, .. } = &engine.workspace;
@@ -83,6 +90,12 @@ impl<'e, D: Device, N: Networks<D>> DeviceBatch<'e, D, N> {
 
     /// Feeds the last token of each of `self.rows`, whose caches hold the others, and gives their logits.
     fn run(&mut self) -> Result<(), ModelError> {
+        let ran = self.run_rows();
+        self.is_spoiled |= self.logits.iter().any(|logit| !logit.is_finite());
+        self.engine.unless_lost(ran)
+    }
+
+    fn run_rows(&mut self) -> Result<(), ModelError> {
         let engine = &mut *self.engine;
         let workspace = &engine.workspace;
         let longest = self.rows.iter().map(|(_, _, tokens)| tokens.len()).max().unwrap_or(0);
@@ -209,6 +222,9 @@ impl<D: Device, N: Networks<D>> Drop for DeviceBatch<'_, D, N> {
         for place in self.places.iter().flatten() {
             // Where the device refuses, it refuses everything that follows too.
             let _ = self.engine.batch.stop(&self.engine.workspace, *place);
+            if self.is_spoiled {
+                let _ = self.engine.batch.wipe(&self.engine.workspace, *place);
+            }
         }
         for places in std::mem::take(&mut self.places) {
             self.engine.batch.free(&places);

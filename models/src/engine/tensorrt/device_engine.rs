@@ -10,11 +10,12 @@ use super::admission::Admission;
 use super::cross_source::{CrossPlace, CrossSource};
 use super::device_batch::DeviceBatch;
 use super::fitting::fitting;
+use super::held_memory::{DeviceFeatures, DeviceKept, other_engine};
 use super::memory_plan::MemoryPlan;
 use super::memory_reading::MemoryReading;
 use super::open::smallest;
 use super::picture_encoder::{PictureEncoder, to_f32};
-use super::pool::{Lease, Pool};
+use super::pool::Pool;
 use super::prompt_encoder::{PromptEncoder, PromptItem};
 use super::running_batch::RunningBatch;
 use super::step_kernels::{BLOCK_ROWS, fill_tables};
@@ -55,19 +56,10 @@ pub struct DeviceEngine<D: Device, N: Networks<D>> {
     pub(super) next_ticket: Ticket,
     /// Sequences that ended while something else was waited for.
     pub(super) ended: Vec<Ended>,
-    /// Why nothing can be decoded any more.
+    /// Why nothing can be done any more: the first error after which that was so.
     pub(super) broken: Option<String>,
     /// Sizes of pictures of which the log has said that the CPU prepares them.
     pub(super) said_not_taken: Vec<(u32, u32)>,
-}
-
-/// Features on the device.
-pub(super) struct DeviceFeatures(pub(super) Arc<Lease>);
-
-/// A prompt on the device, padded to so many tokens.
-struct DeviceKept {
-    memory: Arc<Lease>,
-    prompt: usize,
 }
 
 impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
@@ -152,7 +144,7 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
     }
 
     /// Admits who waits, puts steps into the stream, and reads those that have been made.
-    fn pump(&mut self) -> Result<(), ModelError> {
+    pub(super) fn pump(&mut self) -> Result<(), ModelError> {
         self.batch.forget_overrun();
         self.admit()?;
         while self.batch.wants_step() {
@@ -161,23 +153,6 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         self.note_encoded()?;
         self.ended.extend(self.batch.read(&self.workspace)?);
         Ok(())
-    }
-
-    /// The same; after an error nothing can be decoded any more.
-    pub(super) fn go_on(&mut self) -> Result<(), ModelError> {
-        self.check()?;
-        self.pump().inspect_err(|error| {
-            self.broken = Some(error.to_string());
-            self.admission = Admission::default();
-            self.batch.clear();
-        })
-    }
-
-    pub(super) fn check(&self) -> Result<(), ModelError> {
-        match &self.broken {
-            Some(reason) => Err(failure("decoding, after an earlier failure", reason)),
-            None => Ok(()),
-        }
     }
 
     /// Waits until the encoders' stream has passed `event`; what is being decoded goes on meanwhile.
@@ -190,18 +165,6 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
             self.go_on()?;
         }
         self.workspace.device.wait(event).map_err(failed(doing))
-    }
-
-    /// Memory for the features of so many pictures, and where it is.
-    pub(super) fn lease_features(
-        &mut self,
-        pictures: usize,
-    ) -> Result<(Vec<Lease>, Vec<DeviceSlice>), ModelError> {
-        let leases = (0..pictures).map(|_| self.features.lease(&self.workspace.device));
-        let leases: Vec<Lease> = leases.collect::<Result<_, _>>()?;
-        let slices = leases.iter().map(|lease| self.features_slice(lease));
-        let slices = slices.collect::<Result<_, _>>()?;
-        Ok((leases, slices))
     }
 
     /// The values of what the encoders' stream leaves in `from`.
@@ -217,29 +180,43 @@ impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
         Ok(to_f32(&bytes, shape.element))
     }
 
-    /// Features that this engine made.
-    pub(super) fn own_features(&self, features: &ImageFeatures) -> Result<Arc<Lease>, ModelError> {
-        let lease = features.storage::<DeviceFeatures>().map(|DeviceFeatures(lease)| lease);
-        match lease.filter(|lease| self.features.slice(lease).is_some()) {
-            Some(lease) => Ok(Arc::clone(lease)),
-            None => Err(other_engine("image features")),
+    /// Features of pictures that the host has prepared.
+    fn encode_pixels(
+        &mut self,
+        pictures: &[Pixels<'_>],
+        cancel: &CancelToken,
+    ) -> Result<Vec<ImageFeatures>, ModelError> {
+        let shape = self.workspace.shape;
+        let at_once = smallest(&self.workspace.profiles.pictures, usize::MAX);
+        let mut all = Vec::with_capacity(pictures.len());
+        for pictures in pictures.chunks(at_once) {
+            cancel.check()?;
+            let (leases, slices) = self.lease_features(pictures.len())?;
+            let event = self.pictures.encode(&self.workspace, &mut self.networks, pictures, &slices)?;
+            self.wait_for(&event)?;
+            all.extend(leases.into_iter().map(|lease| {
+                let storage = Arc::new(DeviceFeatures(Arc::new(lease)));
+                ImageFeatures::new(shape.image_tokens, shape.dim, storage)
+            }));
         }
+        cancel.check()?;
+        Ok(all)
     }
 
-    /// A prompt that this engine keeps: its memory, and the tokens that it is padded to.
-    pub(super) fn own_kept(&self, kept: &KeptPrompt) -> Result<(Arc<Lease>, usize), ModelError> {
-        let kept = kept.storage::<DeviceKept>();
-        let is_own = |kept: &&DeviceKept| {
-            self.kept.get(&kept.prompt).is_some_and(|pool| pool.slice(&kept.memory).is_some())
-        };
-        match kept.filter(is_own) {
-            Some(DeviceKept { memory, prompt }) => Ok((Arc::clone(memory), *prompt)),
-            None => Err(other_engine("kept prompts")),
-        }
-    }
-
-    pub(super) fn features_slice(&self, lease: &Lease) -> Result<DeviceSlice, ModelError> {
-        self.features.slice(lease).ok_or_else(|| other_engine("image features"))
+    fn keep_encoded(&mut self, item: PromptItem<'_>) -> Result<KeptPrompt, ModelError> {
+        // The encoder's results lie where those of sequences that are about to begin still may.
+        self.begin_waiting()?;
+        self.await_copies()?;
+        let padded = self.prompts.encode(&self.workspace, &mut self.networks, &[item])?;
+        let pool = self.kept.get_mut(&padded).ok_or_else(|| failure("keeping a prompt", "no such length"))?;
+        let memory = pool.lease(&self.workspace.device)?;
+        let slice = pool.slice(&memory).ok_or_else(|| failure("keeping a prompt", "no memory"))?;
+        let encoded = CrossSource { prompt: padded, place: CrossPlace::Encoded(0) };
+        encoded.copy_to_kept(&self.workspace, slice)?;
+        let Workspace { device, encode, .. } = &self.workspace;
+        let event = device.record(encode).map_err(failed("keeping a prompt"))?;
+        self.wait_for(&event)?;
+        Ok(KeptPrompt::new(Arc::new(DeviceKept { memory: Arc::new(memory), prompt: padded })))
     }
 
     pub(super) fn check_prompt(&self, prompt: &[u32]) -> Result<(), ModelError> {
@@ -272,10 +249,6 @@ fn precision(element: Element) -> &'static str {
         Element::F16 => "fast",
         Element::F32 => "exact",
     }
-}
-
-pub(super) fn other_engine(what: &'static str) -> ModelError {
-    ModelError::Request { what, reason: "made by another engine".to_owned() }
 }
 
 impl<D: Device, N: Networks<D>> Engine for DeviceEngine<D, N>
@@ -321,20 +294,9 @@ where
                 return Err(ModelError::Request { what: "picture", reason });
             }
         }
-        let at_once = smallest(&self.workspace.profiles.pictures, usize::MAX);
-        let mut all = Vec::with_capacity(pictures.len());
-        for pictures in pictures.chunks(at_once) {
-            cancel.check()?;
-            let (leases, slices) = self.lease_features(pictures.len())?;
-            let event = self.pictures.encode(&self.workspace, &mut self.networks, pictures, &slices)?;
-            self.wait_for(&event)?;
-            all.extend(leases.into_iter().map(|lease| {
-                let storage = Arc::new(DeviceFeatures(Arc::new(lease)));
-                ImageFeatures::new(shape.image_tokens, shape.dim, storage)
-            }));
-        }
-        cancel.check()?;
-        Ok(all)
+        self.check()?;
+        let encoded = self.encode_pixels(pictures, cancel);
+        self.unless_lost(encoded)
     }
 
     fn read_features(&mut self, features: &ImageFeatures) -> Result<Vec<f32>, ModelError> {
@@ -390,20 +352,9 @@ where
         self.check()?;
         self.check_prompt(prompt)?;
         let lease = self.own_features(features)?;
-        // The encoder's results lie where those of sequences that are about to begin still may.
-        self.begin_encoded()?;
-        self.await_copies()?;
         let item = PromptItem { features: self.features_slice(&lease)?, prompt };
-        let padded = self.prompts.encode(&self.workspace, &mut self.networks, &[item])?;
-        let pool = self.kept.get_mut(&padded).ok_or_else(|| failure("keeping a prompt", "no such length"))?;
-        let memory = pool.lease(&self.workspace.device)?;
-        let slice = pool.slice(&memory).ok_or_else(|| failure("keeping a prompt", "no memory"))?;
-        let encoded = CrossSource { prompt: padded, place: CrossPlace::Encoded(0) };
-        encoded.copy_to_kept(&self.workspace, slice)?;
-        let Workspace { device, encode, .. } = &self.workspace;
-        let event = device.record(encode).map_err(failed("keeping a prompt"))?;
-        self.wait_for(&event)?;
-        Ok(KeptPrompt::new(Arc::new(DeviceKept { memory: Arc::new(memory), prompt: padded })))
+        let kept = self.keep_encoded(item);
+        self.unless_lost(kept)
     }
 
     fn resume<'e>(

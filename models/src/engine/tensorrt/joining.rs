@@ -46,6 +46,7 @@ impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
                     return Ok(ticket);
                 }
                 let plan = RowPlan::generate(&opening);
+                self.check_tokens("start of an answer", &plan.prefix)?;
                 let Opening { processors, prefix } = opening;
                 let search = (options.beams > 1).then(|| BeamSearch::new(options, processors, &prefix));
                 (plan, search.map(|search| (search, options.beams)))
@@ -84,9 +85,9 @@ impl<D: Device, N: Networks<D>> InFlight for DeviceEngine<D, N> {
         let freed = self.admission.leave(ticket);
         self.batch.free(&freed);
         if self.broken.is_none()
-            && let Err(error) = self.batch.leave(&self.workspace, ticket)
+            && let Err(error) = self.batch.abandon(&self.workspace, ticket)
         {
-            self.broken = Some(error.to_string());
+            self.give_up(&error);
         }
     }
 }

@@ -8,7 +8,8 @@ use belvedere_kernels::launch::FrameRoom;
 use super::step_kernels::token_scratch_bytes;
 use super::{ModelShape, Profiles};
 
-/// Bytes left to others where the plan is made to fit: the runtime's own, and prompts that are kept.
+/// Bytes left to others where the plan is made to fit: the runtime's own, and prompts that are kept. Where that is too little for
+/// all of them, whoever keeps prompts goes on with fewer.
 pub const HEADROOM_BYTES: usize = 96 << 20;
 
 /// What a piece of device memory is for. Every input and output of a graph has one of its own.

@@ -6,6 +6,7 @@
 
 mod admission;
 mod beam_group;
+mod broken;
 mod bucket_move;
 mod build_progress;
 mod cross_source;
@@ -14,6 +15,7 @@ mod device_engine;
 mod engine_files;
 mod engine_graphs;
 mod fitting;
+mod held_memory;
 mod joining;
 mod load;
 mod memory_plan;

@@ -85,6 +85,16 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
         Ok(())
     }
 
+    /// The same for a sequence of which steps may be in the stream that nobody reads any more: what they leave in its rows may
+    /// be no numbers.
+    pub(super) fn abandon(&mut self, workspace: &Workspace<D>, ticket: Ticket) -> Result<(), ModelError> {
+        let own = |slot: &Slot| slot.ticket() == Some(ticket);
+        let rows: Vec<usize> =
+            (0..self.slots.len()).filter(|row| self.slots.get(*row).is_some_and(own)).collect();
+        self.leave(workspace, ticket)?;
+        rows.into_iter().try_for_each(|row| self.wipe(workspace, row))
+    }
+
     /// Ends a row on the device, after what is in the stream.
     pub(super) fn stop(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
         workspace.copy(workspace.row(Purpose::Done, row, 4)?, self.one.slice())
@@ -92,7 +102,7 @@ impl<D: Device, N: Networks<D>> RunningBatch<D, N> {
 
     /// Takes everything out of a row's caches that is not a number: masked places have no weight, but no weight times
     /// infinity is not nothing.
-    fn wipe(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
+    pub(super) fn wipe(&self, workspace: &Workspace<D>, row: usize) -> Result<(), ModelError> {
         let shape = &workspace.shape;
         for (purpose, row_bytes) in workspace.profiles.buckets.iter().flat_map(|bucket| {
             let (capacity, prompt) = (bucket.capacity, bucket.prompt);

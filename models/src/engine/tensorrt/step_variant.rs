@@ -19,13 +19,17 @@ pub(super) struct StepVariant<D: Device, W> {
 enum Run<G> {
     /// Plainly: what runs the graph may do things at its first run that cannot be captured.
     First,
-    /// Captured, and then replayed.
-    Capture,
+    /// Captured, and then replayed. So many captures have failed.
+    Capture(u32),
     /// Replayed.
     Replay(G),
     /// Plainly, because it could not be captured.
     Plain,
 }
+
+/// Captures that are tried. One may fail for a reason that passes: whoever waits for the whole device meanwhile spoils it, as
+/// does another thread of this process that gives memory back.
+const MOST_CAPTURES: u32 = 3;
 
 impl<D: Device, W: Network<D>> StepVariant<D, W> {
     /// `network` with everything bound, and the kernels that follow it.
@@ -35,9 +39,13 @@ impl<D: Device, W: Network<D>> StepVariant<D, W> {
 
     /// Appends the step to the decoder's stream. `step` is its number, for errors.
     pub(super) fn run(&mut self, workspace: &Workspace<D>, step: u64) -> Result<(), ModelError> {
-        if let Run::Capture = self.run {
+        if let Run::Capture(failed) = self.run {
             self.run = match self.capture(workspace, step) {
                 Ok(graph) => Run::Replay(graph),
+                Err(error) if failed + 1 < MOST_CAPTURES => {
+                    tracing::debug!(profile = %self.profile, %error, "a capture failed and is tried again");
+                    Run::Capture(failed + 1)
+                }
                 Err(error) => {
                     tracing::warn!(
                         graph = GraphName::DecoderStep.as_str(),
@@ -56,10 +64,10 @@ impl<D: Device, W: Network<D>> StepVariant<D, W> {
             }
             Run::First => {
                 self.append(workspace, step)?;
-                self.run = Run::Capture;
+                self.run = Run::Capture(0);
                 Ok(())
             }
-            Run::Plain | Run::Capture => self.append(workspace, step),
+            Run::Plain | Run::Capture(_) => self.append(workspace, step),
         }
     }
 

@@ -9,7 +9,8 @@ use belvedere_kernels::launch::{FrameRoom, PreprocessTimes};
 use belvedere_kernels::{ImageView, PreprocessSpec};
 
 use super::Networks;
-use super::device_engine::{DeviceEngine, DeviceFeatures};
+use super::device_engine::DeviceEngine;
+use super::held_memory::DeviceFeatures;
 use super::memory_plan::Purpose;
 use super::open::smallest;
 use super::workspace::failed;
@@ -42,6 +43,29 @@ impl<D: Device, N: Networks<D>> ViewEncoder for DeviceEngine<D, N> {
     }
 
     fn encode_views(
+        &mut self,
+        pictures: &[ImageView<'_>],
+        spec: &PreprocessSpec,
+        cancel: &CancelToken,
+    ) -> Result<EncodedViews, ModelError> {
+        self.check()?;
+        let encoded = self.encode_all(pictures, spec, cancel);
+        self.unless_lost(encoded)
+    }
+
+    fn pixel_values(
+        &mut self,
+        picture: &ImageView<'_>,
+        spec: &PreprocessSpec,
+    ) -> Result<Vec<f32>, ModelError> {
+        self.pictures.prepare(&self.workspace, spec, std::slice::from_ref(picture))?;
+        let made = self.workspace.first(Purpose::PixelValues, self.workspace.shape.pixels_bytes())?;
+        self.read(made)
+    }
+}
+
+impl<D: Device, N: Networks<D>> DeviceEngine<D, N> {
+    fn encode_all(
         &mut self,
         pictures: &[ImageView<'_>],
         spec: &PreprocessSpec,
@@ -83,15 +107,5 @@ impl<D: Device, N: Networks<D>> ViewEncoder for DeviceEngine<D, N> {
             features: features.into_iter().map(wrap).collect(),
             preprocess_ms: preprocess.as_secs_f64() * 1e3,
         })
-    }
-
-    fn pixel_values(
-        &mut self,
-        picture: &ImageView<'_>,
-        spec: &PreprocessSpec,
-    ) -> Result<Vec<f32>, ModelError> {
-        self.pictures.prepare(&self.workspace, spec, std::slice::from_ref(picture))?;
-        let made = self.workspace.first(Purpose::PixelValues, self.workspace.shape.pixels_bytes())?;
-        self.read(made)
     }
 }
