@@ -7,6 +7,7 @@ mod camera_state;
 mod cameras;
 mod config_files;
 mod config_topic;
+mod failures_in_a_row;
 mod flight;
 #[cfg(fuzzing)]
 pub mod fuzzed;
