@@ -17,6 +17,7 @@ mod on_page;
 mod progress;
 mod questions;
 mod reloading;
+mod retained_topics;
 mod room;
 mod signals;
 mod starting;
