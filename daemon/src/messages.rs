@@ -60,9 +60,9 @@ pub struct ResultMessage<'a> {
     pub captured_at: SystemTime,
     /// How old the frame was when this was said.
     pub age_ms: u64,
-    /// Of the frame; what the regions are fractions of.
+    /// Of the frame, in pixels; the regions are in them.
     pub width: u32,
-    /// Of the frame.
+    /// Of the frame, in pixels.
     pub height: u32,
     /// What was asked.
     pub task: Task,
@@ -163,7 +163,8 @@ pub struct BuildState {
     pub phase: String,
 }
 
-/// The payload of `ROOT/stats`. Counters begin at 0 with the process and only grow.
+/// The payload of `ROOT/stats`. Counters begin at 0 with the process and only grow, but those of the alerts of a camera
+/// that left and came back; what waits, what hangs and what is per second is so now.
 #[derive(Debug, Serialize)]
 pub struct StatsMessage {
     /// Now.
@@ -177,7 +178,7 @@ pub struct StatsMessage {
     pub device: String,
     /// The most memory the process has had in use, in bytes.
     pub peak_memory_bytes: u64,
-    /// Pipelines that hung and were left behind.
+    /// Pipelines that were left behind and hang still: one that comes back is not counted any more.
     pub abandoned_pipelines: u64,
     /// Of the messages.
     pub mqtt: MqttStats,

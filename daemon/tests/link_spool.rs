@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use belvedere::mqtt::spool::SpoolLimits;
+use belvedere::mqtt::spool::{NewMessage, SpoolKind, SpoolLimits};
 use belvedere::mqtt::{Link, LinkOptions, MqttCounters, Outbox};
 use rumqttc::mqttbytes::v4::{ConnectReturnCode::Success, Packet};
 use scripted_broker::{Client, ScriptedBroker, WITHIN, said, settings};
@@ -271,6 +271,42 @@ async fn a_kept_state_is_said_again_at_each_connection() {
     drop(client);
     let (mut client, _) = broker.accept(Success).await;
     assert_eq!(client.publication().await, "state=ON");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_an_alert_is_on_only_when_its_snapshot_and_its_event_have_come() {
+    let folder = TempDir::new().unwrap();
+    let broker = ScriptedBroker::start().await;
+    let outbox = outbox(&folder);
+    outbox.set_state("root/available".to_owned(), "online");
+    let link = link(broker.address(), &outbox);
+    let mut connected = link.connected();
+    let (mut client, _) = broker.accept(Success).await;
+    outbox.keep_state("state".to_owned(), "OFF");
+    while client.publication().await != "state=OFF" {}
+    drop(client);
+    timeout(WITHIN, connected.wait_for(|connected| !*connected)).await.unwrap().unwrap();
+    let message = |kind, topic: &str, payload: &str| NewMessage {
+        kind,
+        topic: topic.to_owned(),
+        payload: payload.as_bytes().to_vec(),
+    };
+    outbox.push_together(vec![
+        message(SpoolKind::Snapshot, "snapshot", "jpeg"),
+        message(SpoolKind::Event, ALERTS, "new"),
+        message(SpoolKind::State, "attributes", "new"),
+        message(SpoolKind::State, "state", "ON"),
+    ]);
+    let (mut client, _) = broker.accept(Success).await;
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last| last != "state=ON") {
+        heard.push(client.publication().await);
+    }
+    // The acknowledgement of the state before may have been lost with the connection.
+    heard.retain(|said| said != "state=OFF");
+    let expected =
+        ["root/available=online", "snapshot=jpeg", "root/porch/alerts=new", "attributes=new", "state=ON"];
+    assert_eq!(heard, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,6 +75,6 @@ fn forward(
             _ => tracing::trace!(target: "gstreamer", category, file, line, "{text}"),
         }
     };
-    // A subscriber that panics must not unwind into C.
+    // A subscriber that panics must not unwind into C. The daemon's panics end the process before they unwind.
     let _ = catch_unwind(AssertUnwindSafe(log));
 }

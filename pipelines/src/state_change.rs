@@ -10,7 +10,8 @@ use crate::CameraName;
 
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// Pipelines of this process that hang in a state change now. One that comes back is not counted any more.
+/// Pipelines of this process that hang in a state change now, or hung before they were built. One that comes back is not
+/// counted any more.
 pub fn abandoned_pipelines() -> usize {
     ABANDONED.load(SeqCst)
 }
@@ -122,6 +123,41 @@ impl Drop for SupervisedPipeline {
     }
 }
 
+/// Does `work`, which may hang in the system, on a thread of its own. One that hangs is left behind like a pipeline that
+/// does, and counted with them.
+pub(crate) async fn on_a_thread<T: Send + 'static>(
+    camera: &CameraName,
+    abandoned_here: &Arc<AtomicUsize>,
+    deadline: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StateChangeFailure> {
+    let ticket = Ticket { over: Arc::default(), abandoned_here: Arc::clone(abandoned_here) };
+    let thread_ticket = ticket.clone();
+    let (done, mut outcome) = oneshot::channel();
+    let work = move || {
+        let result = work();
+        if thread_ticket.returned() {
+            thread_ticket.back();
+        }
+        let _ = done.send(result);
+    };
+    std::thread::Builder::new()
+        .name(format!("open-{camera}"))
+        .spawn(work)
+        .map_err(|_| StateChangeFailure::NoThread)?;
+    tokio::select! {
+        result = &mut outcome => result.map_err(|_| StateChangeFailure::Refused),
+        () = tokio::time::sleep(deadline) => {
+            // The thread may have come back in this very moment.
+            if !ticket.abandon() {
+                return outcome.await.map_err(|_| StateChangeFailure::Refused);
+            }
+            tracing::error!(%camera, hanging = abandoned_pipelines(), "a file or a device does not open");
+            Err(StateChangeFailure::Stuck)
+        }
+    }
+}
+
 /// Settles which came first: the end of the state change or its deadline.
 #[derive(Clone)]
 struct Ticket {
@@ -203,6 +239,25 @@ mod tests {
             assert!(Instant::now() < deadline, "the pipeline did not come back");
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn what_hangs_in_the_system_is_left_behind_in_time_and_counted_until_it_comes_back() {
+        let (camera, here) = (CameraName::new("mount").unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (door, closed) = std::sync::mpsc::channel::<()>();
+        let hang = move || {
+            let _ = closed.recv();
+        };
+        let left = on_a_thread(&camera, &here, Duration::from_millis(50), hang).await;
+        assert_eq!((left, here.load(SeqCst)), (Err(StateChangeFailure::Stuck), 1));
+        drop(door);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while here.load(SeqCst) != 0 {
+            assert!(Instant::now() < deadline, "the thread did not come back");
+            tokio::task::yield_now().await;
+        }
+        let answer = on_a_thread(&camera, &here, Duration::from_secs(5), || 7).await;
+        assert_eq!((answer, here.load(SeqCst)), (Ok(7), 0));
     }
 
     #[tokio::test]

@@ -40,12 +40,12 @@ impl StatusLatch {
         self.status = CameraStatus::Online;
     }
 
-    /// The stream failed at `now`, or failed to come back.
-    pub(crate) fn failed(&mut self, now: Instant, reason: StreamFailure) {
+    /// The stream failed, or failed to come back; it has given nothing since `since`.
+    pub(crate) fn failed(&mut self, since: Instant, now: Instant, reason: StreamFailure) {
         match (&self.status, &mut self.interruption) {
             (CameraStatus::Offline { .. }, _) => self.status = CameraStatus::Offline { reason },
             (CameraStatus::Online, Some((_, newest))) => *newest = reason,
-            (CameraStatus::Online, none) => *none = Some((now, reason)),
+            (CameraStatus::Online, none) => *none = Some((since, reason)),
         }
         self.tick(now);
     }
@@ -94,7 +94,7 @@ mod tests {
         let start = Instant::now();
         let mut latch = StatusLatch::new(Duration::from_secs(5));
         latch.streaming();
-        latch.failed(start, failure());
+        latch.failed(start, start, failure());
         latch.tick(start + Duration::from_secs(4));
         assert_eq!(latch.status(), &CameraStatus::Online);
         latch.streaming();
@@ -108,9 +108,10 @@ mod tests {
         let start = Instant::now();
         let mut latch = StatusLatch::new(Duration::from_secs(5));
         latch.streaming();
-        latch.failed(start, failure());
+        latch.failed(start, start, failure());
         let refused = StreamFailure::new(FailureKind::ConnectionRefused);
-        latch.failed(start + Duration::from_secs(4), refused.clone());
+        let later = start + Duration::from_secs(4);
+        latch.failed(later, later, refused.clone());
         assert_eq!(latch.next_tick(), Some(start + Duration::from_secs(5)));
         latch.tick(start + Duration::from_secs(5));
         assert_eq!(latch.status(), &CameraStatus::Offline { reason: refused });
@@ -119,7 +120,18 @@ mod tests {
     #[test]
     fn an_offline_camera_shows_each_new_reason_at_once() {
         let mut latch = StatusLatch::new(Duration::from_secs(5));
-        latch.failed(Instant::now(), failure());
+        latch.failed(Instant::now(), Instant::now(), failure());
         assert_eq!(latch.status(), &CameraStatus::Offline { reason: failure() });
+    }
+
+    #[test]
+    fn a_silence_counts_from_its_beginning_and_not_from_when_it_was_noticed() {
+        let start = Instant::now();
+        for (noticed_after_s, is_online) in [(4, true), (5, false)] {
+            let mut latch = StatusLatch::new(Duration::from_secs(5));
+            latch.streaming();
+            latch.failed(start, start + Duration::from_secs(noticed_after_s), failure());
+            assert_eq!(*latch.status() == CameraStatus::Online, is_online, "{noticed_after_s} s");
+        }
     }
 }

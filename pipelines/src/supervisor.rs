@@ -178,6 +178,7 @@ impl Supervisor {
     async fn stream(&mut self, mut session: Session, since: Instant) -> Phase {
         let heard = session.last_decoded().unwrap_or(since);
         let deadline = heard + self.spec.timeouts.no_frame;
+        let mut silent_since = None;
         let failure = match self.wait(Some(&mut session), deadline).await {
             Woken::Stopped => return self.stop(session).await,
             // Frames came meanwhile: the deadline has moved.
@@ -186,12 +187,15 @@ impl Supervisor {
             }
             Woken::Event(SessionEvent::FirstFrame) => return Phase::Streaming { session, since },
             Woken::Deadline => {
+                silent_since = Some(heard);
                 let detail = format!("none for {:?}", self.spec.timeouts.no_frame);
                 StreamFailure::with_detail(FailureKind::Silent, detail)
             }
             Woken::Event(SessionEvent::Failed(failure)) => failure.failure,
             Woken::Event(SessionEvent::Ended) => StreamFailure::new(FailureKind::Ended),
         };
+        // Tearing down may take a while.
+        let silent_since = silent_since.unwrap_or_else(Instant::now);
         self.tear_down(session).await;
         if failure.kind == FailureKind::Ended && matches!(self.spec.url.kind(), SourceKind::File(_)) {
             return match self.spec.at_end {
@@ -201,8 +205,10 @@ impl Supervisor {
         }
         if since.elapsed() >= self.spec.timeouts.stable_after {
             self.backoff.reset();
+            // What kept a decoder from working, such as others that had all of its sessions, may be over.
+            self.rejected.clear();
         }
-        self.failed(failure)
+        self.failed_since(silent_since, failure)
     }
 
     async fn back_off(&mut self, until: Instant) -> Phase {
@@ -235,13 +241,17 @@ impl Supervisor {
         self.failed(failure)
     }
 
-    /// Counts, tells and waits.
     fn failed(&mut self, failure: StreamFailure) -> Phase {
+        self.failed_since(Instant::now(), failure)
+    }
+
+    /// Counts, tells and waits. No frame has come since `since`.
+    fn failed_since(&mut self, since: Instant, failure: StreamFailure) -> Phase {
         count(&self.claim.slot().counters().errors);
         self.failed_before = true;
         let wait = self.backoff.next_wait();
         tracing::warn!(camera = %self.spec.camera, wait_ms = wait.as_millis(), "{failure}");
-        self.latch.failed(Instant::now(), failure);
+        self.latch.failed(since, Instant::now(), failure);
         self.publish();
         Phase::BackingOff { until: Instant::now() + wait }
     }

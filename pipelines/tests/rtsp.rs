@@ -9,8 +9,8 @@ use belvedere_pipelines::{
     Camera, Codec, Credentials, FailureKind, PipelineError, Scheduler, SourceUrl, Transport, probe,
 };
 use support::{
-    Auth, COLOUR, DEADLINE, RtspTestServer, SilentServer, TestStream, UdpLosingProxy, assert_near,
-    middle_rgb, next_frame, offline, online, soon, spec,
+    Auth, COLOUR, DEADLINE, RtspTestServer, SilentServer, StallingProxy, TestStream, UdpLosingProxy,
+    assert_near, middle_rgb, next_frame, offline, online, soon, spec,
 };
 
 fn kind(error: PipelineError) -> FailureKind {
@@ -96,6 +96,26 @@ async fn a_server_that_is_killed_and_comes_back_makes_a_camera_offline_and_onlin
     assert!(next_frame(&scheduler).await.id > before);
     let counted = camera.counters().values();
     assert!(counted.reconnects >= 1 && counted.errors >= 1, "{counted:?}");
+    soon(camera.stop()).await;
+}
+
+/// It is offline from the moment that its silence is noticed: what became of the next try is not known then.
+#[tokio::test]
+async fn a_camera_that_falls_silent_and_keeps_its_connection_is_offline_as_soon_as_that_is_noticed() {
+    let server = RtspTestServer::start(None);
+    let proxy = StallingProxy::start(server.port());
+    let scheduler = Scheduler::new();
+    let mut spec = spec("a", &proxy.url("/h264"));
+    spec.timeouts.offline_after = spec.timeouts.no_frame;
+    let camera = Camera::spawn(spec, &scheduler).unwrap();
+    online(&camera).await;
+    next_frame(&scheduler).await;
+    proxy.stall();
+    let reason = offline(&camera, |_| true).await;
+    assert_eq!(reason.to_string(), "no more frames (none for 1.5s)");
+    assert_eq!(reason.kind, FailureKind::Silent);
+    // The old pipeline is gone by then; a new one is built.
+    offline(&camera, |reason| reason.kind == FailureKind::ConnectionRefused).await;
     soon(camera.stop()).await;
 }
 

@@ -141,6 +141,8 @@ pub struct AlertEvent {
     pub take_snapshot: bool,
     /// Whether the event has a snapshot, this frame's or an earlier one's.
     pub has_snapshot: bool,
+    /// Whether it has an earlier one's: what is left where this frame's cannot be made.
+    pub has_earlier_snapshot: bool,
 }
 
 impl AlertEvent {

@@ -99,8 +99,11 @@ pub(super) struct OpenEvent {
     id: EventId,
     subject: Arc<Subject>,
     pub(super) life: Life,
-    /// The score of the snapshot, where there is one.
+    /// The score of the frame that was to become the last snapshot.
     snapshot_score: Option<f32>,
+    /// Whether there is a snapshot, and whether there was one before the last frame that was to become one.
+    has_snapshot: bool,
+    had_snapshot: bool,
     /// As last said.
     zones: Vec<Arc<str>>,
     /// When something was last said, by the rule's clock.
@@ -116,8 +119,16 @@ impl OpenEvent {
         now: Duration,
         settings: &AlertSettings,
     ) -> (OpenEvent, AlertEvent) {
-        let mut opened =
-            OpenEvent { id, subject, life, snapshot_score: None, zones: Vec::new(), told_at: now };
+        let mut opened = OpenEvent {
+            id,
+            subject,
+            life,
+            snapshot_score: None,
+            has_snapshot: false,
+            had_snapshot: false,
+            zones: Vec::new(),
+            told_at: now,
+        };
         let event = opened.say(EventKind::New, now, settings.snapshot);
         (opened, event)
     }
@@ -131,6 +142,17 @@ impl OpenEvent {
         (take_snapshot || moved).then(|| self.say(EventKind::Update, now, take_snapshot))
     }
 
+    /// The frame that was last to become a snapshot did not; a clearly better one may.
+    pub(super) fn snapshot_failed(&mut self) {
+        self.has_snapshot = self.had_snapshot;
+    }
+
+    /// There is no snapshot any more.
+    pub(super) fn forget_snapshot(&mut self) {
+        self.snapshot_score = None;
+        self.has_snapshot = false;
+    }
+
     /// Closes.
     pub(super) fn close(mut self, reason: EndReason, now: Duration) -> AlertEvent {
         self.say(EventKind::End(reason), now, false)
@@ -138,8 +160,10 @@ impl OpenEvent {
 
     fn say(&mut self, kind: EventKind, now: Duration, take_snapshot: bool) -> AlertEvent {
         let Life { first, first_frame_id, last, last_captured, top_score, entered, .. } = &self.life;
+        self.had_snapshot = self.has_snapshot;
         if take_snapshot {
             self.snapshot_score = Some(last.score);
+            self.has_snapshot = true;
         }
         self.zones.clone_from(&last.zones);
         self.told_at = now;
@@ -161,7 +185,8 @@ impl OpenEvent {
             started_at: first.wall,
             last_seen_at: first.wall_at(*last_captured),
             take_snapshot,
-            has_snapshot: self.snapshot_score.is_some(),
+            has_snapshot: self.has_snapshot,
+            has_earlier_snapshot: self.had_snapshot,
         }
     }
 }

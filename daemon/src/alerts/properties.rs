@@ -143,6 +143,14 @@ struct Witness {
 }
 
 impl Witness {
+    /// Without snapshots, there is none any more; with them, there may be as many again.
+    fn hears_of(&mut self, settings: &AlertSettings) {
+        if let (Some(open), false) = (&mut self.open, settings.snapshot) {
+            open.has_snapshot = false;
+            self.snapshots = 0;
+        }
+    }
+
     fn hears(
         &mut self,
         events: &[AlertEvent],
@@ -241,6 +249,7 @@ proptest! {
                 Call::Change(changed) => {
                     clock = now;
                     settings = changed;
+                    witness.hears_of(&settings);
                     rule.change_settings(at, settings.clone())
                 }
                 Call::Enable(is_enabled) => {

@@ -162,13 +162,23 @@ impl AlertRule {
 
     /// The settings were changed. An open event stays open and is held to the new ones from the next
     /// frame on; frames counted towards `min_frames` are forgotten, and the cooldown is measured anew
-    /// from the same `new`.
+    /// from the same `new`. Without snapshots, the one that it has is taken to be gone.
     pub fn change_settings(&mut self, now: Moment, settings: AlertSettings) -> Vec<AlertEvent> {
         self.settings = settings;
+        if let (Phase::Open(open), false) = (&mut self.phase, self.settings.snapshot) {
+            open.forget_snapshot();
+        }
         if matches!(self.phase, Phase::Rising(_)) {
             self.phase = Phase::Idle;
         }
         self.tick(now)
+    }
+
+    /// The snapshot that the last event asked for could not be made.
+    pub fn snapshot_failed(&mut self) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.snapshot_failed();
+        }
     }
 
     /// The camera's analysis was switched on or off.

@@ -44,7 +44,8 @@ pub(super) fn components(daemon: &DaemonDescription) -> Vec<Component> {
             .with("unit_of_measurement", "s"),
         sensor("version", "Version", "version").with("icon", "mdi:tag"),
         sensor("model_device", "Model runs on", "device").with("icon", "mdi:chip"),
-        sensor("messages_dropped", "Dropped messages", "mqtt.dropped_outbox_full")
+        sensor("messages_dropped", "Dropped messages", "mqtt")
+            .with("value_template", templates::DROPPED_MESSAGES)
             .with("state_class", "total_increasing")
             .with("icon", "mdi:email-off"),
         sensor("peak_memory", "Peak memory", "peak_memory_bytes")

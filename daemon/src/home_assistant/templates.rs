@@ -86,6 +86,12 @@ pub(super) fn statistic(path: &str) -> String {
     format!("{{{{ value_json.{path} if value_json.{path} is not none else 'None' }}}}")
 }
 
+/// Messages of ours that the broker never had, whatever the reason.
+pub(super) const DROPPED_MESSAGES: &str = concat!(
+    "{{ value_json.mqtt.dropped_outbox_full + value_json.mqtt.dropped_too_large + value_json.mqtt.dropped_events",
+    " + value_json.mqtt.dropped_snapshots + value_json.mqtt.dropped_states + value_json.mqtt.dropped_refused }}"
+);
+
 /// Frames of a camera that were wanted and could not be analysed.
 pub(super) fn lost_frames(camera: &str) -> String {
     let dropped = format!("value_json.cameras['{camera}'].dropped");
@@ -116,9 +122,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{
-        IS_ONLINE, LABEL_COUNTS, REGION_COUNT, STATE, STATE_ATTRIBUTES, STREAM, Words, camera_statistic,
-        lost_frames, region_count_about,
+        DROPPED_MESSAGES, IS_ONLINE, LABEL_COUNTS, REGION_COUNT, STATE, STATE_ATTRIBUTES, STREAM, Words,
+        camera_statistic, lost_frames, region_count_about,
     };
+    use crate::mqtt::MqttCounters;
 
     /// As Home Assistant renders: the payload as `value`, and as `value_json` where it is JSON.
     fn render(template: &str, payload: &str) -> String {
@@ -200,6 +207,19 @@ mod tests {
             let other = json!({ "input": "something else", "regions": [] }).to_string();
             assert_eq!(render(&template, &other), "");
         }
+    }
+
+    #[test]
+    fn every_reason_for_which_a_message_is_dropped_counts_and_those_of_others_do_not() {
+        let counters = MqttCounters::default();
+        let mut counts = serde_json::to_value(counters.counts()).unwrap();
+        let mut expected = 0;
+        for (name, count) in counts.as_object_mut().unwrap() {
+            *count = json!(3);
+            expected += if name.starts_with("dropped_") && name != "dropped_incoming" { 3 } else { 0 };
+        }
+        let stats = json!({ "mqtt": counts }).to_string();
+        assert_eq!(render(DROPPED_MESSAGES, &stats), expected.to_string());
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::live::{Live, Phase};
 /// machine takes much longer.
 const TURN_LIMIT: Duration = Duration::from_secs(120);
 
+/// A model that has failed so often since its last answer may be on its way to being given up.
+const DOUBTFUL_FAILURES: u32 = 5;
+
 #[derive(Debug, Serialize)]
 struct HealthDocument {
     /// `ok`, or a word for what is wrong.
@@ -20,8 +23,8 @@ struct HealthDocument {
     reason: String,
 }
 
-/// `/healthz`: 200 while the model thread takes its turns, and while the model is loaded, which takes as long as it
-/// takes.
+/// `/healthz`: 200 while the model thread takes its turns and the model answers, and while the model is loaded, which
+/// takes as long as it takes.
 pub(super) fn alive(live: &Live) -> Answer {
     let (_, since) = live.turns();
     let since_s = since.as_secs();
@@ -30,6 +33,10 @@ pub(super) fn alive(live: &Live) -> Answer {
         Phase::Stopping => told("ok", "stopping".to_owned()),
         Phase::Running if since > TURN_LIMIT => {
             told("stuck", format!("the model thread has taken no turn for {since_s} s"))
+        }
+        // Anybody may ask: how often, and not why.
+        Phase::Running if live.failures_in_a_row() >= DOUBTFUL_FAILURES => {
+            told("failing", format!("the model failed {} times in a row", live.failures_in_a_row()))
         }
         Phase::Running => told("ok", format!("the model thread took its last turn {since_s} s ago")),
     }

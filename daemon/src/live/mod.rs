@@ -21,7 +21,7 @@ mod question;
 mod sight;
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,7 @@ pub struct Live {
     pictures: PictureThread,
     turns: AtomicU64,
     last_turn_ms: AtomicU64,
+    failures_in_a_row: AtomicU32,
     stages: StageTimes,
     device_memory: Mutex<Option<DeviceMemory>>,
     sources: OnceLock<MetricSources>,
@@ -90,6 +91,7 @@ impl Live {
             pictured,
             turns: AtomicU64::new(0),
             last_turn_ms: AtomicU64::new(0),
+            failures_in_a_row: AtomicU32::new(0),
             stages: StageTimes::new(),
             device_memory: Mutex::default(),
             sources: OnceLock::new(),
@@ -216,6 +218,16 @@ impl Live {
     pub fn turns(&self) -> (u64, Duration) {
         let since = self.now_ms().saturating_sub(self.last_turn_ms.load(Relaxed));
         (self.turns.load(Relaxed), Duration::from_millis(since))
+    }
+
+    /// How often the model has failed since its last answer.
+    pub fn failures_in_a_row(&self) -> u32 {
+        self.failures_in_a_row.load(Relaxed)
+    }
+
+    /// Sets [`Live::failures_in_a_row`].
+    pub fn set_failures_in_a_row(&self, failures: u32) {
+        self.failures_in_a_row.store(failures, Relaxed);
     }
 
     /// The memory of the device that runs the model, as it was at the model thread's last turn; nothing where the device

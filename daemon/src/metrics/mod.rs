@@ -74,7 +74,7 @@ fn of_the_process(families: &mut Families, live: &Live) {
     families.value("belvedere_running", "1 once the model is loaded and cameras are watched.", is_ready);
     families.value(
         "belvedere_abandoned_pipelines",
-        "Pipelines that hung and were left behind.",
+        "Pipelines that were left behind and hang still.",
         belvedere_pipelines::abandoned_pipelines() as f64,
     );
     families.value(

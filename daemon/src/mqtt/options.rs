@@ -102,7 +102,8 @@ impl LinkOptions {
     }
 
     pub(super) fn to_mqtt(&self) -> MqttOptions {
-        let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
+        let host = if self.tls.is_some() { tls_host(&self.host) } else { &self.host };
+        let mut options = MqttOptions::new(&self.client_id, host, self.port);
         options.set_keep_alive(self.keep_alive);
         options.set_max_packet_size(MAX_INCOMING_BYTES, MAX_PACKET_BYTES);
         options.set_last_will(LastWill::new(&self.available_topic, "offline", QoS::AtLeastOnce, true));
@@ -125,6 +126,11 @@ impl std::fmt::Debug for LinkOptions {
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
     }
+}
+
+/// The host of a URL as TLS knows it: the brackets of an IPv6 address are the URL's. It is found without them too.
+fn tls_host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, MqttError> {
@@ -193,5 +199,24 @@ fn trust_file(roots: &mut RootCertStore, path: &Path) -> Result<(), MqttError> {
     match roots.is_empty() {
         true => Err(wrong(NO_CERTIFICATE.to_owned())),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::ToSocketAddrs;
+
+    use rustls::pki_types::ServerName;
+
+    use super::tls_host;
+
+    #[test]
+    fn an_ipv6_address_is_a_name_that_a_certificate_may_have_and_a_place_to_connect_to() {
+        let host = tls_host("[::1]");
+        assert!(matches!(ServerName::try_from(host), Ok(ServerName::IpAddress(_))));
+        // As the protocol puts it together.
+        let found: Vec<_> = format!("{host}:8883").to_socket_addrs().unwrap().collect();
+        assert_eq!(found, ["[::1]:8883".parse().unwrap()]);
+        assert_eq!(tls_host("broker.local"), "broker.local");
     }
 }

@@ -29,7 +29,8 @@ const MEMORY_LIMITS: SpoolLimits = SpoolLimits { messages: 2000, bytes: 64 << 20
 /// - Events, snapshots and kept states go through the spool: to the disk first, then to the broker, until
 ///   it acknowledges them, across restarts.
 ///
-/// States go out first, then what is in the spool, in its order, then results.
+/// States go out first, then what is in the spool, in its order, then kept states that are said again, then results:
+/// nobody is to hear that an alert is on before its snapshot and its event are there.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
@@ -47,6 +48,10 @@ struct Queue {
     states: BTreeMap<String, Vec<u8>>,
     /// Topics of states that have not been sent.
     changed: VecDeque<String>,
+    /// Topics of `states` that went through the spool.
+    kept: BTreeSet<String>,
+    /// Of those, which are to be said again, behind what is in the spool.
+    kept_again: VecDeque<String>,
     /// Topics whose end may still wait in the spool: what they hold next must not overtake it.
     taken_back: BTreeSet<String>,
 }
@@ -64,7 +69,9 @@ impl Outbox {
     ) -> Result<Outbox, SpoolError> {
         let filled = Arc::new(Notify::new());
         let spool = SpoolThread::open(path, limits, Arc::clone(&filled), Arc::clone(&counters))?;
-        Ok(Outbox { queue: Mutex::default(), spool, filled, counters })
+        // An earlier process may have taken them back, and no broker may know yet.
+        let taken_back = spool.state_topics().iter().cloned().collect();
+        Ok(Outbox { queue: Mutex::new(Queue { taken_back, ..Queue::default() }), spool, filled, counters })
     }
 
     /// An empty outbox whose spool is lost with the process; everything else is the same.
@@ -101,6 +108,7 @@ impl Outbox {
         }
         queue.changed.retain(|changed| *changed != topic);
         queue.changed.push_back(topic.clone());
+        queue.kept.remove(&topic);
         queue.states.insert(topic, payload.into());
         drop(queue);
         self.filled.notify_one();
@@ -112,10 +120,7 @@ impl Outbox {
     /// either set or kept, not both.
     pub fn keep_state(&self, topic: String, payload: impl Into<Vec<u8>>) {
         let payload = payload.into();
-        if self.fits_packet(&topic, &payload) {
-            self.lock().states.insert(topic.clone(), payload.clone());
-            self.spool.push([NewMessage { kind: SpoolKind::State, topic, payload }]);
-        }
+        self.push_together(vec![NewMessage { kind: SpoolKind::State, topic, payload }]);
     }
 
     /// The topics hold nothing from now on: the broker is told through the spool to forget what it retains, even if this
@@ -124,13 +129,12 @@ impl Outbox {
         let topics: Vec<String> = topics.into_iter().collect();
         let mut queue = self.lock();
         for topic in &topics {
-            queue.states.remove(topic);
+            queue.forget(topic);
             queue.taken_back.insert(topic.clone());
         }
-        queue.changed.retain(|changed| !topics.contains(changed));
-        drop(queue);
         let ends =
             topics.into_iter().map(|topic| NewMessage { kind: SpoolKind::State, topic, payload: Vec::new() });
+        // Under the lock: what a topic holds next goes behind its end.
         self.spool.push(ends);
     }
 
@@ -158,8 +162,11 @@ impl Outbox {
         let mut queue = self.lock();
         for state in fitting.iter().filter(|message| message.kind == SpoolKind::State) {
             queue.states.insert(state.topic.clone(), state.payload.clone());
+            queue.kept.insert(state.topic.clone());
+            // The spool says it now, in its place.
+            queue.kept_again.retain(|again| *again != state.topic);
         }
-        drop(queue);
+        // Under the lock: a connection that begins in between would find the spool empty, and say it out of its place.
         self.spool.push(fitting);
     }
 
@@ -183,7 +190,7 @@ impl Outbox {
     /// How many messages wait.
     pub fn len(&self) -> usize {
         let queue = self.lock();
-        queue.results.len() + queue.changed.len() + self.spool.len()
+        queue.results.len() + queue.changed.len() + queue.kept_again.len() + self.spool.len()
     }
 
     /// How many of them must not be lost.
@@ -198,20 +205,21 @@ impl Outbox {
 
     /// Takes the next message to send; one of the spool only where the link has room for it.
     pub(super) fn take(&self, has_room_for_spooled: bool) -> Option<Message> {
+        let own = self.lock().take_state(None);
         let spooled = || if has_room_for_spooled { self.take_spooled() } else { None };
-        self.take_state(None).or_else(spooled).or_else(|| self.take_result())
+        own.or_else(spooled).or_else(|| self.take_kept()).or_else(|| self.take_result())
     }
 
-    /// Takes the next state to send that is not `except`.
+    /// Takes the next state to send that is not `except`, kept ones too, whatever is in the spool.
     pub(super) fn take_state(&self, except: Option<&str>) -> Option<Message> {
         let mut queue = self.lock();
-        loop {
-            let next = queue.changed.iter().position(|topic| Some(topic.as_str()) != except)?;
-            let topic = queue.changed.remove(next)?;
-            if let Some(payload) = queue.states.get(&topic).cloned() {
-                return Some(Message { topic, payload, class: Class::State });
-            }
-        }
+        queue.take_state(except).or_else(|| queue.take_kept(except))
+    }
+
+    /// Takes the next kept state to say again, once nothing in the spool is before it.
+    fn take_kept(&self) -> Option<Message> {
+        let mut queue = self.lock();
+        if self.spool.is_drained() { queue.take_kept(None) } else { None }
     }
 
     /// Takes the next message of the spool.
@@ -246,9 +254,7 @@ impl Outbox {
 
     /// The state of `topic` is not said again, until it is set anew.
     pub(super) fn forget_state(&self, topic: &str) {
-        let mut queue = self.lock();
-        queue.states.remove(topic);
-        queue.changed.retain(|changed| changed != topic);
+        self.lock().forget(topic);
     }
 
     /// From now on everything in the spool is taken again that was not acknowledged.
@@ -261,15 +267,30 @@ impl Outbox {
         self.spool.is_drained()
     }
 
-    /// Marks every state as not sent; `last` goes out after all others. Each connection does that by itself.
+    /// Whether everything but results has been taken.
+    pub(super) fn is_all_said(&self) -> bool {
+        let queue = self.lock();
+        queue.changed.is_empty() && queue.kept_again.is_empty() && self.spool.is_drained()
+    }
+
+    /// Marks every state as not sent; `last` goes out after all others but the kept ones. Each connection does that by
+    /// itself.
     pub fn resend_states(&self, last: &str) {
         let mut queue = self.lock();
-        let topics = queue.states.keys().filter(|topic| *topic != last);
-        let mut changed: VecDeque<String> = topics.cloned().collect();
+        let topics = queue.states.keys().filter(|topic| *topic != last).cloned();
+        let (kept, mut changed): (VecDeque<String>, VecDeque<String>) =
+            topics.partition(|topic| queue.kept.contains(topic));
         if queue.states.contains_key(last) {
             changed.push_back(last.to_owned());
         }
         queue.changed = changed;
+        queue.kept_again = kept;
+    }
+
+    /// What `topic` holds.
+    #[cfg(test)]
+    pub(crate) fn state(&self, topic: &str) -> Option<Vec<u8>> {
+        self.lock().states.get(topic).cloned()
     }
 
     /// Drops the results that wait: at the end, only states are worth waiting for.
@@ -300,6 +321,21 @@ impl Outbox {
 }
 
 impl Queue {
+    fn take_state(&mut self, except: Option<&str>) -> Option<Message> {
+        take_from(&mut self.changed, &self.states, except)
+    }
+
+    fn take_kept(&mut self, except: Option<&str>) -> Option<Message> {
+        take_from(&mut self.kept_again, &self.states, except)
+    }
+
+    fn forget(&mut self, topic: &str) {
+        self.states.remove(topic);
+        self.kept.remove(topic);
+        self.changed.retain(|changed| changed != topic);
+        self.kept_again.retain(|again| again != topic);
+    }
+
     fn shrink(&mut self, counters: &MqttCounters) {
         while self.results.len() > MAX_RESULTS || self.result_bytes > MAX_RESULT_BYTES {
             let Some(oldest) = self.results.pop_front() else {
@@ -307,6 +343,21 @@ impl Queue {
             };
             self.result_bytes -= oldest.size();
             count(&counters.dropped_outbox_full);
+        }
+    }
+}
+
+/// The first of `topics` that is not `except`, with what it holds.
+fn take_from(
+    topics: &mut VecDeque<String>,
+    states: &BTreeMap<String, Vec<u8>>,
+    except: Option<&str>,
+) -> Option<Message> {
+    loop {
+        let next = topics.iter().position(|topic| Some(topic.as_str()) != except)?;
+        let topic = topics.remove(next)?;
+        if let Some(payload) = states.get(&topic).cloned() {
+            return Some(Message { topic, payload, class: Class::State });
         }
     }
 }

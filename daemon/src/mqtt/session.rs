@@ -228,7 +228,7 @@ impl Session {
             }
         }
         let all_arrived = self.handed.is_empty() && self.unacknowledged.is_empty();
-        let all_sent = self.is_leaving || self.outbox.is_spool_drained();
+        let all_sent = self.is_leaving || self.outbox.is_all_said();
         if self.deadline.is_some() && all_arrived && all_sent {
             self.goodbye_said = self.client.try_disconnect().is_ok();
         }

@@ -216,6 +216,11 @@ impl Announcing {
     }
 }
 
+/// The topics of what is announced of `settings`.
+pub(super) fn announced_topics(settings: &Settings) -> impl Iterator<Item = String> {
+    announcement(settings).messages().into_iter().map(|message| message.topic)
+}
+
 fn announcement(settings: &Settings) -> Announcement {
     match &settings.mqtt.discovery {
         Some(prefix) => Announcement::of(&description(settings, prefix)),

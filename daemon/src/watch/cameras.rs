@@ -71,7 +71,8 @@ impl Cameras {
         self.switches.take_in(camera, is_enabled);
         // A receiver whose sender is gone keeps its value.
         self.asking.take_in(&camera.name, camera.source.fps, watch::channel(state).1);
-        self.progress.insert(camera.name.clone(), Arc::default());
+        // One that comes back goes on counting, as its frames do.
+        self.progress.entry(camera.name.clone()).or_default();
         self.live.add_camera(camera, is_enabled);
     }
 
@@ -129,7 +130,6 @@ impl Cameras {
         while stopping.join_next().await.is_some() {}
         for name in names {
             self.stats.let_go(name);
-            self.progress.remove(name);
             self.live.remove_camera(name);
             self.outbox
                 .take_back([topics::status(&self.topic, name), topics::enabled_state(&self.topic, name)]);

@@ -7,6 +7,7 @@ mod camera_state;
 mod cameras;
 mod config_files;
 mod config_topic;
+mod failures_in_a_row;
 mod flight;
 #[cfg(fuzzing)]
 pub mod fuzzed;
@@ -16,6 +17,7 @@ mod on_page;
 mod progress;
 mod questions;
 mod reloading;
+mod retained_topics;
 mod room;
 mod signals;
 mod starting;

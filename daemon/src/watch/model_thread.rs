@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::alerting::Alerting;
 use super::asking::{Answering, AskedFrame};
+use super::failures_in_a_row::FailuresInARow;
 use super::flight::Flight;
 use super::questions::Questions;
 use crate::alerts::Phrase;
@@ -47,14 +48,14 @@ pub(super) struct Hearers {
 
 /// A handle to the thread.
 pub(super) struct ModelThread {
-    /// Holds the reason once the thread has ended; its sender is gone then too.
+    /// Holds the reason once the thread has ended, and the model is gone; its sender is gone then too.
     ended: watch::Receiver<Option<String>>,
     changes: mpsc::Sender<Change>,
 }
 
 impl ModelThread {
-    /// Starts it; nothing is asked of any camera yet. It ends when `scheduler` is shut down, and feeds `watchdog` as
-    /// long as it turns.
+    /// Starts it; nothing is asked of any camera yet. It ends when `scheduler` is shut down, or when the model fails
+    /// again and again, and feeds `watchdog` as long as it turns.
     pub(super) fn spawn(
         analyst: Analyst,
         scheduler: Scheduler,
@@ -66,12 +67,20 @@ impl ModelThread {
         let (sender, ended) = watch::channel(None);
         let (changes, to_do) = mpsc::channel();
         let questions = BTreeMap::new();
-        let mut work = Work { analyst, questions, hearers, answering, cancel, flight: Flight::default() };
+        let (flight, failures) = (Flight::default(), FailuresInARow::default());
+        let mut work = Work { analyst, questions, hearers, answering, cancel, flight, failures };
         thread::Builder::new().name("model".to_owned()).spawn(move || {
-            while !scheduler.is_shut_down() {
+            let reason = loop {
+                if scheduler.is_shut_down() {
+                    break "there are no more frames".to_owned();
+                }
+                if let Some(verdict) = work.failures.verdict(Instant::now()) {
+                    break verdict;
+                }
                 // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
                 watchdog.feed(Instant::now());
                 work.hearers.live.turned();
+                work.hearers.live.set_failures_in_a_row(work.failures.count());
                 work.hearers.live.set_device_memory(work.analyst.device_memory());
                 let first = match work.flight.is_empty() {
                     true => scheduler.next_until(Instant::now() + watchdog.hunger().min(IDLE_TURN)),
@@ -81,9 +90,12 @@ impl ModelThread {
                 to_do.try_iter().for_each(|change| work.change(change));
                 work.admit(first, &scheduler);
                 work.turn();
-            }
+            };
             work.give_up(&ModelError::Cancelled.into());
-            let _ = sender.send(Some("there are no more frames".to_owned()));
+            // The model first: whoever hears of the end may end the process, and nothing is to be in the middle of its
+            // destruction then.
+            drop(work);
+            let _ = sender.send(Some(reason));
         })?;
         Ok(ModelThread { ended, changes })
     }
@@ -108,6 +120,7 @@ struct Work {
     answering: Answering,
     cancel: CancelToken,
     flight: Flight<Submission, Flying>,
+    failures: FailuresInARow,
 }
 
 /// A frame that was taken and has something to be asked of it.
@@ -147,6 +160,7 @@ impl Work {
                     self.turn();
                 }
                 self.analyst = *analyst;
+                self.failures = FailuresInARow::default();
                 self.questions =
                     questions.into_iter().map(|(camera, asked)| (camera, Arc::new(asked))).collect();
             }
@@ -220,6 +234,7 @@ impl Work {
                 (features, preprocess_ms, vision_ms)
             }
             Err(error) => {
+                self.failures.failed(&error, Instant::now());
                 frames.into_iter().for_each(|taken| self.lost(taken, &error));
                 return;
             }
@@ -233,7 +248,10 @@ impl Work {
                     let (camera, sequences) = (taken.frame.camera.to_string(), inquiry.sequences(prompts));
                     self.flight.add(&camera, submission, sequences, Flying { taken, inquiry });
                 }
-                Err(error) => self.lost(taken, &error),
+                Err(error) => {
+                    self.failures.failed(&error, Instant::now());
+                    self.lost(taken, &error);
+                }
             }
         }
     }
@@ -251,11 +269,18 @@ impl Work {
                 while let Some((flying, said)) = self.flight.take_ready() {
                     match said {
                         Ok(generated) => self.finish(flying, generated),
-                        Err(error) => self.lost(flying.taken, &error.into()),
+                        Err(error) => {
+                            let error = error.into();
+                            self.failures.failed(&error, Instant::now());
+                            self.lost(flying.taken, &error);
+                        }
                     }
                 }
             }
-            Err(error) => self.give_up(&error),
+            Err(error) => {
+                self.failures.failed(&error, Instant::now());
+                self.give_up(&error);
+            }
         }
     }
 
@@ -284,10 +309,12 @@ impl Work {
         let analysis = match concluded {
             Ok(analysis) => analysis,
             Err(error) => {
+                self.failures.failed(&error, Instant::now());
                 self.lost(taken, &error);
                 return;
             }
         };
+        self.failures.answered();
         let age = frame.received.elapsed();
         self.hearers.alerting.analysed(frame, &picture, wanted, &analysis.phrases);
         for (found, asked) in analysis.answers.iter().zip(&questions.answers) {

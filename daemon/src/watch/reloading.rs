@@ -16,7 +16,7 @@ use super::on_page::OnPage;
 use super::questions::Questions;
 use super::room::check_room;
 use super::starting::load;
-use super::{BROKER_LIMIT, Watch, WatchError};
+use super::{BROKER_LIMIT, Watch, WatchError, retained_topics};
 use crate::analyst::Analyst;
 use crate::config::{CameraSettings, Difference, Problems, Settings, within_reach};
 use crate::http::HttpServer;
@@ -148,6 +148,7 @@ impl Watch {
         if difference.http {
             self.change_page(http, &wanted).await;
         }
+        retained_topics::note(&wanted, &self.outbox);
         self.settings = wanted;
         if let Some(options) = options {
             self.change_link(options, is_moving).await;

@@ -20,7 +20,7 @@ use super::questions::Questions;
 use super::state_topic::StateTopic;
 use super::stats::Stats;
 use super::switches::{Switches, first_positions};
-use super::{BROKER_LIMIT, Watch, WatchError};
+use super::{BROKER_LIMIT, Watch, WatchError, retained_topics};
 use crate::analyst::{Analyst, Loading};
 use crate::broker::EmbeddedBroker;
 use crate::building::{BuildListener, BuildReporter, LogLines};
@@ -62,6 +62,7 @@ impl Watch {
         let embedded = embedded_broker(&settings)?;
         let counters = Arc::new(MqttCounters::default());
         let outbox = Arc::new(open_outbox(&settings.mqtt.outbox, &counters)?);
+        retained_topics::take_back_what_left(&settings, &outbox);
         let topic = &settings.mqtt.topic;
         let alerting =
             Arc::new(Alerting::new(&settings.cameras, topic, Arc::clone(&outbox), Arc::clone(&live)));

@@ -30,7 +30,8 @@ pub(super) struct CameraSource {
 impl CameraSource {
     pub(super) fn new(camera: &SwitchedCamera, progress: Arc<CameraProgress>) -> CameraSource {
         let (state, counters) = (camera.state(), Arc::clone(camera.counters()));
-        CameraSource { state, counters, progress, last: ProgressValues::default() }
+        let last = progress.values();
+        CameraSource { state, counters, progress, last }
     }
 
     fn stats(&mut self, elapsed: Duration, alerts: AlertCounts) -> CameraStats {

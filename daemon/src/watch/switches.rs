@@ -4,8 +4,8 @@
 //! spool; the configuration's is what a camera begins with for which there is no note. With `mqtt.outbox = false`
 //! each start begins with the configuration.
 //!
-//! A retained command is heard once, so that it can wait for a daemon that is away; when it comes again, at a later
-//! connection, whatever was said after it counts.
+//! A retained command is obeyed once, so that it can wait for a daemon that is away; when it comes again, at a later
+//! connection or start, whatever was said after it counts. Which one was obeyed is a note too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,9 @@ use crate::mqtt::spool::{NewMessage, SpoolKind};
 use crate::mqtt::{Inbox, IncomingMessage, Outbox, topics};
 
 /// What the names of the notes begin with. No topic holds a blank before its first `/`.
-const NOTE: &str = "camera switch ";
+const POSITION: &str = "camera switch ";
+/// The same of those about the last retained command. No camera's name holds a blank.
+const HEARD: &str = "camera switch heard ";
 /// A longer payload is no position, in bytes.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 16;
 
@@ -27,6 +29,8 @@ pub(super) struct Switches {
     root: String,
     outbox: Arc<Outbox>,
     cameras: Mutex<BTreeMap<String, Switch>>,
+    /// The last retained command that an earlier run obeyed, of each camera that was not taken in since.
+    heard_before: Mutex<BTreeMap<String, bool>>,
 }
 
 #[derive(Debug)]
@@ -35,8 +39,8 @@ struct Switch {
     is_configured: bool,
     /// `None` once the camera is to end.
     wanted: watch::Sender<Option<bool>>,
-    /// The last command that came retained.
-    retained: Option<bool>,
+    /// The last command that came retained, in this run or an earlier one.
+    heard: Option<bool>,
 }
 
 /// The positions in which the cameras begin: what an earlier run left, or else what the configuration says. Notes
@@ -46,7 +50,13 @@ pub(super) fn first_positions(cameras: &[CameraSettings], outbox: &Outbox) -> BT
     let mut positions: BTreeMap<String, bool> = configured.collect();
     let mut void = Vec::new();
     for (name, note) in outbox.notes() {
-        let Some(camera) = name.strip_prefix(NOTE) else {
+        if let Some(camera) = name.strip_prefix(HEARD) {
+            if !positions.contains_key(camera) {
+                void.push(note_of(HEARD, camera, None));
+            }
+            continue;
+        }
+        let Some(camera) = name.strip_prefix(POSITION) else {
             continue;
         };
         match (positions.get_mut(camera), position(note)) {
@@ -58,7 +68,7 @@ pub(super) fn first_positions(cameras: &[CameraSettings], outbox: &Outbox) -> BT
                 );
                 *position = left;
             }
-            _ => void.push(note_of(camera, None)),
+            _ => void.push(note_of(POSITION, camera, None)),
         }
     }
     outbox.push_together(void);
@@ -67,13 +77,18 @@ pub(super) fn first_positions(cameras: &[CameraSettings], outbox: &Outbox) -> BT
 
 impl Switches {
     pub(super) fn new(root: &str, outbox: Arc<Outbox>) -> Switches {
-        Switches { root: root.to_owned(), outbox, cameras: Mutex::default() }
+        let notes = outbox.notes().iter();
+        let heard = notes
+            .filter_map(|(name, note)| Some((name.strip_prefix(HEARD)?.to_owned(), position(note)?)))
+            .collect();
+        Switches { root: root.to_owned(), outbox, cameras: Mutex::default(), heard_before: Mutex::new(heard) }
     }
 
     /// Takes in a camera, which begins switched on or off.
     pub(super) fn take_in(&self, camera: &CameraSettings, is_enabled: bool) {
         let wanted = watch::Sender::new(Some(is_enabled));
-        let switch = Switch { is_configured: camera.enabled, wanted, retained: None };
+        let heard = self.heard_before(&camera.name);
+        let switch = Switch { is_configured: camera.enabled, wanted, heard };
         self.lock().insert(camera.name.clone(), switch);
     }
 
@@ -89,13 +104,13 @@ impl Switches {
             switch.is_configured = camera.enabled;
             switch.turn(camera.enabled);
         }
-        self.outbox.push_together(vec![note_of(&camera.name, None)]);
+        self.outbox.push_together(vec![note_of(POSITION, &camera.name, None)]);
     }
 
     /// Lets a camera go: one of its name that comes later begins as it is configured.
     pub(super) fn let_go(&self, camera: &str) {
         self.lock().remove(camera);
-        self.outbox.push_together(vec![note_of(camera, None)]);
+        self.outbox.push_together(vec![note_of(POSITION, camera, None), note_of(HEARD, camera, None)]);
     }
 
     /// Whether a message on `topic` would be for a switch.
@@ -123,14 +138,24 @@ impl Switches {
             tracing::warn!(camera, "enabled/set is neither ON nor OFF; ignored");
             return;
         };
-        if message.is_retained && switch.retained.replace(is_enabled) == Some(is_enabled) {
-            return;
+        let mut notes = Vec::new();
+        if message.is_retained {
+            if switch.heard.replace(is_enabled) == Some(is_enabled) {
+                return;
+            }
+            notes.push(note_of(HEARD, camera, Some(is_enabled)));
         }
-        let is_new = switch.turn(is_enabled);
-        if is_new {
+        if switch.turn(is_enabled) {
             let kept = (is_enabled != switch.is_configured).then_some(is_enabled);
-            self.outbox.push_together(vec![note_of(camera, kept)]);
+            notes.push(note_of(POSITION, camera, kept));
+            // Here and not only by the camera's task: while the model loads there is none.
+            self.outbox.set_state(topics::enabled_state(&self.root, camera), word(is_enabled));
         }
+        self.outbox.push_together(notes);
+    }
+
+    fn heard_before(&self, camera: &str) -> Option<bool> {
+        self.heard_before.lock().unwrap_or_else(PoisonError::into_inner).remove(camera)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Switch>> {
@@ -153,13 +178,13 @@ impl Switch {
     }
 }
 
-fn note_of(camera: &str, position: Option<bool>) -> NewMessage {
-    let payload = match position {
-        Some(true) => "ON",
-        Some(false) => "OFF",
-        None => "",
-    };
-    NewMessage { kind: SpoolKind::Note, topic: format!("{NOTE}{camera}"), payload: payload.into() }
+fn note_of(what: &str, camera: &str, position: Option<bool>) -> NewMessage {
+    let payload = position.map_or("", word);
+    NewMessage { kind: SpoolKind::Note, topic: format!("{what}{camera}"), payload: payload.into() }
+}
+
+fn word(position: bool) -> &'static str {
+    if position { "ON" } else { "OFF" }
 }
 
 pub(super) fn position(payload: &[u8]) -> Option<bool> {
@@ -241,6 +266,53 @@ mod tests {
         assert_eq!(after("OFF", true), Some(true), "the same as at the last connection");
         assert_eq!(after("ON", true), Some(true));
         assert_eq!(after("OFF", true), Some(false));
+    }
+
+    #[test]
+    fn a_retained_command_that_an_earlier_run_obeyed_does_not_count_against_what_was_said_since() {
+        let folder = TempDir::new().unwrap();
+        // What the broker keeps comes at each start; then others say something.
+        for (kept, begins, then) in [("OFF", false, "ON"), ("OFF", true, "ON"), ("ON", true, "OFF")] {
+            let outbox = outbox(folder.path());
+            let cameras = [camera("porch", true)];
+            let position = first_positions(&cameras, &outbox)["porch"];
+            let switches = Switches::new("root", Arc::clone(&outbox));
+            switches.take_in(&cameras[0], position);
+            let now = switches.position_of("porch").unwrap();
+            switches.command(&command(kept.as_bytes(), true));
+            assert_eq!(*now.borrow(), Some(begins), "{kept} is kept, {then} is said later");
+            switches.command(&command(then.as_bytes(), false));
+            assert!(outbox.flush(Duration::from_secs(20)));
+        }
+        assert_eq!(left(&folder, true), Some(false));
+    }
+
+    #[test]
+    fn a_camera_that_left_while_the_daemon_was_away_leaves_no_note_behind() {
+        let folder = TempDir::new().unwrap();
+        {
+            let outbox = outbox(folder.path());
+            let switches = Switches::new("root", Arc::clone(&outbox));
+            switches.take_in(&camera("porch", true), true);
+            switches.command(&command(b"OFF", true));
+            assert!(outbox.flush(Duration::from_secs(20)));
+        }
+        {
+            let outbox = outbox(folder.path());
+            assert_eq!(outbox.notes().len(), 2);
+            first_positions(&[camera("yard", true)], &outbox);
+            assert!(outbox.flush(Duration::from_secs(20)));
+        }
+        assert!(outbox(folder.path()).notes().is_empty());
+    }
+
+    #[test]
+    fn a_switch_that_is_turned_before_its_camera_is_opened_is_confirmed_at_once() {
+        let outbox = Arc::new(Outbox::in_memory(Arc::default()).unwrap());
+        let switches = Switches::new("root", Arc::clone(&outbox));
+        switches.take_in(&camera("porch", true), true);
+        switches.command(&command(b"OFF", false));
+        assert_eq!(outbox.state("root/porch/enabled/state").as_deref(), Some(&b"OFF"[..]));
     }
 
     #[test]

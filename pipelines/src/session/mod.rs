@@ -92,6 +92,7 @@ impl Session {
         rejected: &[String],
         abandoned_here: &Arc<AtomicUsize>,
     ) -> Result<Self, SessionFailure> {
+        source::look(spec, abandoned_here).await.map_err(SessionFailure::new)?;
         let (sender, mut events) = mpsc::channel(EVENTS);
         let tap = Arc::new(Tap::new(slot, spec.fps, sender.clone()));
         let pipeline = gst::Pipeline::new();
@@ -156,7 +157,8 @@ impl Session {
     }
 }
 
-/// Looks closer at a failure that GStreamer gave no cause for. Takes at most `spec.timeouts.rtsp_answer`.
+/// Looks closer at a failure that GStreamer gave no cause for. Takes at most twice `spec.timeouts.rtsp_answer`: for the
+/// name and for the connection.
 pub(crate) async fn diagnose(spec: &SourceSpec, failure: StreamFailure, lasted: Duration) -> StreamFailure {
     match spec.url.kind() {
         SourceKind::Rtsp | SourceKind::Rtsps if failure.kind == FailureKind::Unreachable => {

@@ -1,16 +1,53 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::plugging::hold_back_until_plugged;
 use super::video_chain::{Input, VideoChain, make};
+use crate::state_change::{StateChangeFailure, on_a_thread};
 use crate::test_picture::TestPattern;
 use crate::{Codec, FailureKind, SourceKind, SourceSpec, StreamFailure, TestPicture, Transport};
 
 /// How long the jitter buffer waits for a packet that is missing or late, ms. Packets in order do not wait.
 const JITTER_BUFFER_MS: u32 = 200;
+
+/// Looks whether the file or device of `spec` is there and may be read: an error of ours now rather than one of a
+/// typefinder's later. On a thread of its own: a file may be on a server that has gone, and then each look at it hangs.
+pub(super) async fn look(spec: &SourceSpec, abandoned_here: &Arc<AtomicUsize>) -> Result<(), StreamFailure> {
+    let kind = spec.url.kind().clone();
+    let (SourceKind::File(path) | SourceKind::V4l2(path)) = spec.url.kind() else { return Ok(()) };
+    let looked =
+        on_a_thread(&spec.camera, abandoned_here, spec.timeouts.state_change, move || look_at(&kind));
+    match looked.await {
+        Ok(found) => found,
+        Err(StateChangeFailure::Stuck) => {
+            let detail = format!("{} does not open", path.display());
+            Err(StreamFailure::with_detail(FailureKind::Stuck, detail))
+        }
+        Err(_) => Err(StreamFailure::with_detail(FailureKind::Other, "no thread to be had")),
+    }
+}
+
+fn look_at(kind: &SourceKind) -> Result<(), StreamFailure> {
+    match kind {
+        SourceKind::File(path) => {
+            // Opening a pipe would hang until somebody writes into it.
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+                let detail = format!("{} is not a file", path.display());
+                return Err(StreamFailure::with_detail(FailureKind::BadStream, detail));
+            }
+            std::fs::File::open(path).map(drop).map_err(|error| file_failure(path, &error))
+        }
+        SourceKind::V4l2(path) => {
+            std::fs::metadata(path).map(drop).map_err(|error| file_failure(path, &error))
+        }
+        SourceKind::Rtsp | SourceKind::Rtsps | SourceKind::Test(_) => Ok(()),
+    }
+}
 
 /// Adds the source of `spec` to the pipeline. `chain` is put behind it, now or when the source has found
 /// its video.
@@ -22,23 +59,11 @@ pub(super) fn add_source(
     match spec.url.kind() {
         SourceKind::Rtsp | SourceKind::Rtsps => add_rtsp(pipeline, spec, chain),
         SourceKind::File(path) => {
-            // Errors of ours now rather than one of a typefinder's later. Opening a pipe would hold this
-            // thread until somebody writes into it.
-            if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-                let detail = format!("{} is not a file", path.display());
-                return Err(StreamFailure::with_detail(FailureKind::BadStream, detail));
-            }
-            if let Err(error) = std::fs::File::open(path) {
-                return Err(file_failure(path, &error));
-            }
             let source = make("filesrc")?;
             source.set_property("location", path);
             add_parsed(pipeline, &source, chain)
         }
         SourceKind::V4l2(path) => {
-            if let Err(error) = std::fs::metadata(path) {
-                return Err(file_failure(path, &error));
-            }
             let source = make("v4l2src")?;
             source.set_property("device", path.to_string_lossy().as_ref());
             add_parsed(pipeline, &source, chain)
@@ -223,7 +248,8 @@ fn offer(chain: &VideoChain, media_type: &str) -> bool {
     video && chain.tap.with_facts(|facts| facts.video.note(known, media_type))
 }
 
-/// Runs a callback of GStreamer's; a panic in it becomes a failure of the stream.
+/// Runs a callback of GStreamer's. A panic must not unwind into C: it becomes a failure of the stream, where the process
+/// outlives it. The daemon's panics end the process before they unwind.
 fn guarded(chain: &VideoChain, callback: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(callback)).is_err() {
         chain.fail(StreamFailure::with_detail(FailureKind::Other, "a fault in Belvedere"));

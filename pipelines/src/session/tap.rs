@@ -17,7 +17,8 @@ use crate::rate_gate::RateGate;
 use crate::{Codec, Frame, LatestFrame};
 
 /// Where decoded frames leave GStreamer: the rate gate behind the decoder and the callback of the sink.
-/// Both run on GStreamer's threads, wait for nothing and let no panic out.
+/// Both run on GStreamer's threads, wait for nothing and let no panic unwind into C; the daemon's panics end the process
+/// before they unwind.
 #[derive(Debug)]
 pub(crate) struct Tap {
     slot: Arc<LatestFrame>,

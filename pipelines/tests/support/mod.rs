@@ -3,6 +3,7 @@
 
 mod rtsp_test_server;
 mod silent_server;
+mod stalling_proxy;
 mod udp_losing_proxy;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ use belvedere_pipelines::{
 
 pub(crate) use self::rtsp_test_server::{Auth, COLOUR, RtspTestServer, TestStream};
 pub(crate) use self::silent_server::SilentServer;
+pub(crate) use self::stalling_proxy::StallingProxy;
 pub(crate) use self::udp_losing_proxy::UdpLosingProxy;
 
 /// Longer than anything takes on a loaded machine, shorter than a reader's patience.

@@ -80,12 +80,29 @@ fn a_camera_that_is_switched_faster_than_it_can_follow_ends_where_it_was_switche
 }
 
 #[test]
-fn a_retained_command_is_obeyed_by_a_daemon_that_comes_later() -> Result<()> {
-    let scene = Scene::new()?;
+fn a_retained_command_is_obeyed_by_a_daemon_that_comes_later_and_not_again_by_the_one_after_it() -> Result<()>
+{
+    let (scene, state) = (Scene::new()?, TempDir::new()?);
+    let config = scene.config(&[("porch", "test://ball")]);
+    let start = || {
+        Daemon::start_with(&config, |command| {
+            command.env("STATE_DIRECTORY", state.path());
+        })
+    };
     let mut others = Publisher::start(&scene.broker)?;
     others.retain(SET, "OFF")?;
     others.wait_until_all_taken(WITHIN)?;
-    let mut daemon = scene.run(&[("porch", "test://ball")])?;
+    let mut daemon = start()?;
     scene.status(0, "porch", "disabled")?;
+    let mark = scene.subscriber.mark();
+    others.publish(SET, "ON")?;
+    scene.status(mark, "porch", "online")?;
+    assert_ends_well(&mut daemon)?;
+
+    let mark = scene.subscriber.mark();
+    let mut daemon = start()?;
+    // The broker has said it again by then: it was subscribed to before the first camera was opened.
+    scene.results(mark, "porch", 3)?;
+    assert_eq!(scene.retained(STATE)?, "ON");
     assert_ends_well(&mut daemon)
 }

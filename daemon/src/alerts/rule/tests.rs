@@ -276,6 +276,29 @@ fn without_snapshots_a_better_frame_is_nothing_to_say() {
     assert!(update(story.frame(0.4, &[(0.5, LEFT)])).take_snapshot, "asked for since");
 }
 
+#[test]
+fn an_event_whose_snapshot_failed_or_was_taken_back_names_none_until_there_is_another() {
+    let mut story = Story::new(at_once());
+    let event = new(story.frame(0.0, &[(0.5, LEFT)]));
+    assert!(event.has_snapshot && !event.has_earlier_snapshot);
+    story.rule.snapshot_failed();
+    assert_eq!(story.frame(0.1, &[(0.5, LEFT)]), [], "no better than the one that failed");
+    let better = update(story.frame(0.2, &[(0.7, LEFT)]));
+    assert!(better.has_snapshot && !better.has_earlier_snapshot);
+    let best = update(story.frame(0.3, &[(0.9, LEFT)]));
+    assert!(best.has_snapshot && best.has_earlier_snapshot);
+    story.rule.snapshot_failed();
+    story.rule.change_settings(at(0.4), at_once());
+    let without = AlertSettings { snapshot: false, ..at_once() };
+    let (_, kept) = end(story.rule.camera_offline(at(0.5), "gone"));
+    assert!(kept.has_snapshot, "the one before");
+
+    new(story.frame(1.0, &[(0.5, LEFT)]));
+    story.rule.change_settings(at(1.1), without);
+    let (_, ended) = end(story.rule.camera_offline(at(1.2), "gone"));
+    assert!(!ended.has_snapshot, "taken back");
+}
+
 fn halves() -> Zones {
     let zone = |name, from, to| {
         let corners = vec![[from, 0.0], [to, 0.0], [to, 1.0], [from, 1.0]];

@@ -127,6 +127,11 @@ async fn it_is_ready_when_every_camera_was_tried_and_alive_while_the_model_turns
     );
     site.live.camera("yard").unwrap().set_state("offline", Some("no route".to_owned()));
     assert_eq!(site.get("/readyz").await.status, 200, "it said why");
+    site.live.set_failures_in_a_row(4);
+    assert_eq!(site.get("/healthz").await.status, 200, "a few are bad luck");
+    site.live.set_failures_in_a_row(5);
+    let failing = site.get("/healthz").await;
+    assert_eq!((failing.status, failing.json("health")["status"].as_str().unwrap()), (503, "failing"));
     site.live.set_phase(Phase::Starting { detail: "building an engine".to_owned() });
     assert_eq!((site.get("/readyz").await.status, site.get("/healthz").await.status), (503, 200));
 }

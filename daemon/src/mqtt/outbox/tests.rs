@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
+use tempfile::TempDir;
+
 use super::{Class, MAX_RESULTS, MqttCounters, Outbox};
+use crate::mqtt::spool::SpoolLimits;
 
 fn outbox() -> (Outbox, Arc<MqttCounters>) {
     let counters = Arc::new(MqttCounters::default());
@@ -103,4 +106,15 @@ fn what_a_topic_holds_after_it_was_taken_back_does_not_overtake_its_end() {
     assert_eq!(all(&outbox).last(), Some(&said("yard/status", "online")));
     outbox.resend_states("available");
     assert_eq!(all(&outbox), [said("yard/status", "online")]);
+}
+
+#[test]
+fn what_a_process_took_back_does_not_follow_what_the_next_one_says() {
+    let folder = TempDir::new().unwrap();
+    let open =
+        || Outbox::open(folder.path().join("spool.db"), SpoolLimits::default(), Arc::default()).unwrap();
+    open().take_back(["porch/status".to_owned()]);
+    let next = open();
+    next.set_state("porch/status".to_owned(), "online");
+    assert_eq!(all(&next).last(), Some(&("porch/status".to_owned(), "online".to_owned())));
 }

@@ -120,6 +120,18 @@ impl Spool {
         read().map_err(|source| self.error(source))
     }
 
+    /// The topics of the states that wait.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(super) fn state_topics(&self) -> Result<Vec<String>, SpoolError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self.connection.prepare("SELECT topic FROM message WHERE kind = 2")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(|source| self.error(source))
+    }
+
     /// From now on an empty note stays, for [`Spool::notes`] to tell that it takes another away.
     pub(super) fn keep_empty_notes(&mut self) {
         self.keeps_empty_notes = true;

@@ -121,14 +121,28 @@ impl FallbackSpool {
         bytes: u64,
         now: Instant,
     ) -> Vec<SpooledMessage> {
-        let mut messages = Vec::new();
+        let (mut messages, mut total) = (Vec::new(), 0);
         let mut after = after;
-        if let Some(disk) = &self.disk {
-            // More than are wanted, by those that the disk does not know to have left.
-            match disk.read_after(after, count.saturating_add(self.acknowledged.len()), bytes) {
+        // Until there is enough, or no more: what a read gives may all have left, without the disk's knowing.
+        while messages.len() < count
+            && total < bytes
+            && let Some(disk) = &self.disk
+        {
+            let rows = (count - messages.len()).saturating_add(self.acknowledged.len());
+            match disk.read_after(after, rows, bytes - total) {
+                Ok(found) if found.is_empty() => break,
                 Ok(found) => {
-                    let is_wanted = |message: &SpooledMessage| !self.acknowledged.contains(&message.id);
-                    messages.extend(found.into_iter().filter(is_wanted).take(count));
+                    for message in found {
+                        after = Some(message.id);
+                        if self.acknowledged.contains(&message.id) {
+                            continue;
+                        }
+                        total += message.size();
+                        messages.push(message);
+                        if messages.len() == count {
+                            break;
+                        }
+                    }
                 }
                 Err(error) => self.fail(&error, self.next_id, now),
             }
@@ -138,9 +152,7 @@ impl FallbackSpool {
         {
             trouble.has_passed_over = true;
         }
-        let total: u64 = messages.iter().map(SpooledMessage::size).sum();
         if messages.len() < count && total < bytes {
-            after = messages.last().map(|message| message.id).max(after);
             match self.memory.read_after(after, count - messages.len(), bytes - total) {
                 Ok(found) => messages.extend(found),
                 Err(error) => tracing::error!(%error, "the spool in memory cannot be read"),
@@ -156,6 +168,15 @@ impl FallbackSpool {
             tracing::error!(%error, "what the last run left open is not known");
         }
         notes.unwrap_or_default().into_iter().map(|note| (note.topic, note.payload)).collect()
+    }
+
+    /// The topics of the states that the earlier life left; none where the disk fails.
+    pub(super) fn state_topics(&self) -> Vec<String> {
+        let topics = self.disk.as_ref().map_or(Ok(Vec::new()), Spool::state_topics);
+        if let Err(error) = &topics {
+            tracing::error!(%error, "what the last run said last is not known");
+        }
+        topics.unwrap_or_default()
     }
 
     /// When the disk is to be tried again; `None` while there is no trouble.

@@ -26,6 +26,8 @@ pub(in crate::mqtt) struct SpoolThread {
     shared: Arc<Shared>,
     /// As they were found at the start.
     notes: Vec<(String, Vec<u8>)>,
+    /// The same.
+    state_topics: Vec<String>,
     is_in_memory: bool,
 }
 
@@ -69,7 +71,7 @@ impl SpoolThread {
         filled: Arc<Notify>,
         counters: Arc<MqttCounters>,
     ) -> Result<SpoolThread, SpoolError> {
-        let notes = spool.notes();
+        let (notes, state_topics) = (spool.notes(), spool.state_topics());
         let is_troubled = spool.next_try().is_some();
         let desk = Desk { has_more: true, spooled: spool.len(), is_troubled, ..Desk::default() };
         let (work, done) = (Condvar::new(), Condvar::new());
@@ -79,7 +81,7 @@ impl SpoolThread {
             .name("spool".to_owned())
             .spawn(move || keeper.run())
             .map_err(SpoolError::Thread)?;
-        Ok(SpoolThread { shared, notes, is_in_memory })
+        Ok(SpoolThread { shared, notes, state_topics, is_in_memory })
     }
 
     /// Puts messages in, of which the disk gets all or none; never waits for it. Where a slow disk has made
@@ -126,6 +128,11 @@ impl SpoolThread {
     /// The notes that an earlier process left, in their order, by their names.
     pub(in crate::mqtt) fn notes(&self) -> &[(String, Vec<u8>)] {
         &self.notes
+    }
+
+    /// The topics of the states that an earlier process left.
+    pub(in crate::mqtt) fn state_topics(&self) -> &[String] {
+        &self.state_topics
     }
 
     /// Whether what is accepted now would be lost with the process.

@@ -58,6 +58,7 @@ impl Teller {
                     ));
                     if !is_watched {
                         messages.push(new(SpoolKind::State, topics::state(&self.root, &subject), ""));
+                        messages.push(new(SpoolKind::State, topics::snapshot(&self.root, &subject), ""));
                     }
                 }
             } else {

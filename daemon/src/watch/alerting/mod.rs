@@ -321,7 +321,9 @@ impl Alerting {
                 continue;
             };
             for event in call(rule) {
-                self.teller.tell(event, picture.map(|picture| (picture, &alert.style)));
+                if !self.teller.tell(event, picture.map(|picture| (picture, &alert.style))) {
+                    rule.snapshot_failed();
+                }
             }
         }
     }

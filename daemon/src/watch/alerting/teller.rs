@@ -29,10 +29,16 @@ impl Teller {
 
     /// Hands everything that belongs to `event` to the outbox, as one: the snapshot first, so that whoever
     /// hears of the event finds it; then the event with the note that it is open, or no longer; then what the
-    /// phrase's retained topics hold from now on. `picture` is the frame that the event comes with.
-    pub(super) fn tell(&self, mut event: AlertEvent, picture: Option<(&ImageView<'_>, &SnapshotStyle)>) {
+    /// phrase's retained topics hold from now on. `picture` is the frame that the event comes with. False where a
+    /// snapshot was to be taken and is not there.
+    pub(super) fn tell(
+        &self,
+        mut event: AlertEvent,
+        picture: Option<(&ImageView<'_>, &SnapshotStyle)>,
+    ) -> bool {
         super::log(&event);
         let mut messages = Vec::new();
+        let mut is_as_asked = true;
         if event.take_snapshot {
             match picture.and_then(|(picture, style)| encode(&event, picture, *style)) {
                 Some(jpeg) => {
@@ -43,7 +49,10 @@ impl Teller {
                     ));
                 }
                 // Whoever reads that there is a picture would find another one's.
-                None => event.has_snapshot = event.kind != EventKind::New && event.has_snapshot,
+                None => {
+                    event.has_snapshot = event.has_earlier_snapshot;
+                    is_as_asked = false;
+                }
             }
         }
         let subject = Arc::clone(&event.subject);
@@ -60,6 +69,7 @@ impl Teller {
             messages.push(new(SpoolKind::State, topics::state(&self.root, &subject), state.as_str()));
         }
         self.outbox.push_together(messages);
+        is_as_asked
     }
 
     /// Nothing is retained of a phrase any more.

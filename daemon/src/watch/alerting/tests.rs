@@ -52,7 +52,11 @@ impl Test {
 
     /// Shows a frame on which each phrase is found with a score, or not at all.
     fn show(&mut self, scores: &[Option<f32>]) {
-        let picture = RgbImage { width: 64, height: 48, pixels: vec![90; 64 * 48 * 3] };
+        self.show_of_size([64, 48], scores);
+    }
+
+    fn show_of_size(&mut self, [width, height]: [u32; 2], scores: &[Option<f32>]) {
+        let picture = RgbImage { width, height, pixels: vec![90; (width * height * 3) as usize] };
         self.frames += 1;
         let frame = Frame::from_rgb(CameraName::new("porch").unwrap(), self.frames, picture);
         let asked = self.alerting().wanted(&frame);
@@ -199,7 +203,7 @@ fn a_phrase_that_left_with_its_event_open_leaves_nothing_retained() {
     test.run(&["a cat"]);
     let messages = test.kill();
     assert_eq!(events(&messages)[1]["reason"], "interrupted");
-    for kind in ["state", "attributes"] {
+    for kind in ["state", "attributes", "snapshot"] {
         assert_eq!(of_topic(&messages, &format!("home/porch/alert/a_red_dog/{kind}")), b"", "{kind}");
     }
 }
@@ -340,4 +344,32 @@ fn an_alert_that_is_to_have_no_picture_any_more_leaves_none_behind() {
     let messages = test.kill();
     assert_eq!(of_topic(&messages, "home/porch/alert/a_red_dog/snapshot"), b"");
     assert_eq!(events(&messages).len(), 1);
+}
+
+#[test]
+fn an_event_whose_picture_cannot_be_made_names_none_to_its_end() {
+    let mut test = Test::new(&["a red dog"]);
+    let mut large = camera(&["a red dog"]);
+    large.alerts[0].snapshot.longest_side_px = 0;
+    test.alerting().change(&large);
+    // Wider than a JPEG may be.
+    test.show_of_size([65_536, 48], &[Some(0.5)]);
+    test.alerting().camera_offline("porch", "no answer");
+    let events = events(&test.kill());
+    let said: Vec<(String, &Value)> =
+        events.iter().map(|event| (summary(event), &event["snapshot"])).collect();
+    let expected =
+        ["new a red dog", "end a red dog camera_offline"].map(|said| (said.to_owned(), &Value::Null));
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn an_event_whose_picture_was_taken_back_ends_without_one() {
+    let mut test = Test::new(&["a red dog"]);
+    test.show(&[Some(0.5)]);
+    let mut plain = camera(&["a red dog"]);
+    plain.alerts[0].rule.snapshot = false;
+    test.alerting().change(&plain);
+    test.alerting().camera_offline("porch", "no answer");
+    assert_eq!(events(&test.kill())[1]["snapshot"], Value::Null);
 }

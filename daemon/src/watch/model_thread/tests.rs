@@ -1,6 +1,6 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use belvedere_kernels::{PreprocessSpec, RgbImage};
 use belvedere_models::decode::DecoderConfig;
@@ -14,6 +14,7 @@ use crate::mqtt::MqttCounters;
 use crate::prompter::Prompter;
 use crate::systemd::Systemd;
 use crate::watch::asking::Asking;
+use crate::watch::failures_in_a_row::MOST;
 
 /// The watchdog bites after so long.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -224,4 +225,19 @@ async fn a_camera_that_is_forgotten_is_asked_nothing_and_the_thread_goes_on() {
     assert!(test.begun.try_recv().is_err(), "it was asked");
     assert_eq!(test.progress.values().failed, 0);
     test.end().await;
+}
+
+#[tokio::test]
+async fn a_model_that_fails_for_good_ends_the_thread_with_the_reason_and_is_gone_by_then() {
+    let mut test = Test::new();
+    for frame_id in 1..=u64::from(MOST) {
+        test.show(frame_id);
+        test.begun.recv_timeout(WITHIN).unwrap();
+        test.go_on.send(()).unwrap();
+    }
+    let reason = tokio::time::timeout(WITHIN, test.thread.ended()).await.unwrap();
+    assert!(reason.contains(&HangingEngine::failure().to_string()), "{reason}");
+    assert_eq!(test.begun.try_recv(), Err(TryRecvError::Disconnected), "the model is still there");
+    assert_eq!(test.progress.values().failed, u64::from(MOST));
+    assert_eq!(test.live.failures_in_a_row(), MOST - 1, "known before the end");
 }

@@ -29,10 +29,14 @@ impl Test {
     }
 
     fn read(&mut self) -> Vec<(SpoolId, u32)> {
+        self.read_some(usize::MAX, u64::MAX)
+    }
+
+    fn read_some(&mut self, count: usize, bytes: u64) -> Vec<(SpoolId, u32)> {
         let number = |message: SpooledMessage| {
             (message.id, String::from_utf8(message.payload).unwrap().parse().unwrap())
         };
-        let messages = self.spool.read_after(None, usize::MAX, u64::MAX, self.now);
+        let messages = self.spool.read_after(None, count, bytes, self.now);
         messages.into_iter().map(number).collect()
     }
 
@@ -163,4 +167,22 @@ fn a_disk_that_cannot_be_read_is_opened_again_and_read_from_the_beginning() {
     assert_eq!(test.numbers(), [3, 4]);
     assert!(test.recover(), "reading is to begin again");
     assert_eq!(test.numbers(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn what_left_while_the_disk_was_full_takes_no_place_in_what_is_read() {
+    let mut test = Test::new();
+    test.write(&[], 0..10);
+    test.fill_disk();
+    test.write(&[], 10..30);
+    assert!(test.spool.next_try().is_some());
+    let ids: Vec<SpoolId> = test.read().into_iter().map(|(id, _)| id).collect();
+    test.write(&ids[..6], 30..31);
+    let read = |test: &mut Test, count, bytes| -> Vec<u32> {
+        test.read_some(count, bytes).into_iter().map(|(_, number)| number).collect()
+    };
+    // Two messages are more than so many bytes, and the first six on the disk have left.
+    assert_eq!(read(&mut test, 16, 6000), [6, 7]);
+    assert_eq!(read(&mut test, 3, u64::MAX), [6, 7, 8]);
+    assert_eq!(read(&mut test, 6, u64::MAX), [6, 7, 8, 9, 10, 11]);
 }
