@@ -19,6 +19,16 @@ pub enum ModelError {
         /// What the reader says.
         cause: TokenizersCause,
     },
+    /// A token has an id that is larger than any vocabulary.
+    #[error("{}: token {token:?} has id {id}, which is beyond any vocabulary", file.display())]
+    TokenId {
+        /// The tokenizer file.
+        file: PathBuf,
+        /// The beginning of the token.
+        token: String,
+        /// Its id in the file.
+        id: u32,
+    },
     /// A token that every Florence-2 tokenizer has is not in this one.
     #[error("{}: the tokenizer has no token {token:?}", file.display())]
     TokenMissing {

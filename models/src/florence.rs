@@ -335,6 +335,11 @@ impl Florence {
         log_probs_of(batch.force(answers, answers_each)?, answers, self.decoder.vocabulary, precision)
     }
 
+    /// Greedy, with what the checkpoint itself asks for.
+    pub fn default_options(&self) -> GenerationOptions {
+        GenerationOptions { early_stopping: self.decoder.early_stopping, ..GenerationOptions::default() }
+    }
+
     /// What every answer begins with: the start token, and the forced one where there is one.
     pub fn answer_prefix(&self) -> Vec<u32> {
         std::iter::once(self.decoder.decoder_start).chain(self.decoder.forced_bos).collect()

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use belvedere_models::decode::DecoderConfig;
+use belvedere_models::decode::{DecoderConfig, EarlyStopping};
 use belvedere_models::engine::scripted::ScriptedEngine;
 use belvedere_models::evidence::{Asked, Examiner, Look};
 use belvedere_models::{
@@ -52,6 +52,7 @@ fn florence_with_room(favours: Option<(&str, &str, f32)>, room: usize) -> Floren
         forced_bos: Some(0),
         forced_eos: Some(2),
         no_repeat_ngram: 3,
+        early_stopping: EarlyStopping::AtOnce,
         max_positions: 1024,
     };
     let mut engine = ScriptedEngine::new(ROWS, script);

@@ -33,6 +33,7 @@ fn config(vocabulary: usize) -> DecoderConfig {
         forced_bos: Some(0),
         forced_eos: Some(2),
         no_repeat_ngram: 3,
+        early_stopping: EarlyStopping::AtOnce,
         max_positions: 1024,
     }
 }

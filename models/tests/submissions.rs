@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use belvedere_models::decode::DecoderConfig;
+use belvedere_models::decode::{DecoderConfig, EarlyStopping};
 use belvedere_models::engine::scripted::ScriptedEngine;
 use belvedere_models::{CancelToken, Florence, Generation, GenerationOptions, ModelError};
 
@@ -23,6 +23,7 @@ fn florence() -> Florence {
         forced_bos: Some(0),
         forced_eos: Some(2),
         no_repeat_ngram: 3,
+        early_stopping: EarlyStopping::AtOnce,
         max_positions: 64,
     };
     Florence::with_engine(Box::new(ScriptedEngine::new(COLUMNS, script)), decoder)

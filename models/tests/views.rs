@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use belvedere_kernels::{ImageView, PreprocessPlan, PreprocessSpec, RgbImage};
-use belvedere_models::decode::DecoderConfig;
+use belvedere_models::decode::{DecoderConfig, EarlyStopping};
 use belvedere_models::engine::{
     BatchLimits, DecodeBatch, EncodedViews, Engine, KeptPrompt, Pixels, ViewEncoder,
 };
@@ -115,6 +115,7 @@ fn encoded(takes_up_to: Option<u32>) -> (Vec<String>, Vec<Call>) {
         forced_bos: None,
         forced_eos: None,
         no_repeat_ngram: 0,
+        early_stopping: EarlyStopping::AtOnce,
         max_positions: 8,
     };
     let mut florence = Florence::with_engine(Box::new(engine), decoder);

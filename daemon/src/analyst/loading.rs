@@ -88,17 +88,17 @@ impl Analyst {
     ) -> Result<Analyst, AnalysisError> {
         let weights = if settings.path.is_none() { ScoreWeights::BUNDLED } else { ScoreWeights::UNFITTED };
         Ok(Analyst {
-            florence,
             prompter,
             examiner: Examiner::new(weights, spec.width as usize, spec.height as usize),
             plan: PreprocessPlan::new(spec)?,
             options: GenerationOptions {
                 beams: settings.beams,
                 max_new_tokens: settings.max_new_tokens,
-                ..GenerationOptions::default()
+                ..florence.default_options()
             },
             is_bundled: settings.path.is_none(),
             form: settings.phrases,
+            florence,
         })
     }
 }

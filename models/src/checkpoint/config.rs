@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::config_json;
 use crate::ModelError;
+use crate::decode::EarlyStopping;
 
 /// Rows of the embedding that mean something: the tokenizer's 50265 entries and the 1024 added tokens.
 /// Native checkpoints carry `<image>` and padding rows above them, which must never be generated.
@@ -77,28 +78,41 @@ pub struct TextConfig {
     pub scale_embedding: bool,
 }
 
+impl TextConfig {
+    /// Rows of the logits: the embedding without the rows above the tokenizer's vocabulary.
+    pub fn logit_rows(&self) -> usize {
+        self.vocabulary.min(TOKENIZER_ROWS)
+    }
+}
+
 /// The special tokens and search settings that `config.json` and `generation_config.json` ask for
 /// (specification section 4.5).
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerationDefaults {
-    /// Beams; 1 is greedy.
-    pub beams: usize,
     /// An n-gram of this length never repeats; 0 is off.
     pub no_repeat_ngram: usize,
-    /// Whether beam search ends as soon as it has as many finished hypotheses as beams.
-    pub early_stopping: bool,
+    /// When a beam search ends.
+    pub early_stopping: EarlyStopping,
     /// First decoder input.
     pub decoder_start: u32,
-    /// Beginning of a sequence.
-    pub bos: u32,
-    /// Padding.
-    pub pad: u32,
     /// End of a sequence.
     pub eos: u32,
     /// Token forced at the first generated position.
     pub forced_bos: Option<u32>,
     /// Token forced at the last possible position.
     pub forced_eos: Option<u32>,
+}
+
+impl GenerationDefaults {
+    /// Those of the published checkpoints, for what a file leaves out.
+    pub const FLORENCE: GenerationDefaults = GenerationDefaults {
+        no_repeat_ngram: 3,
+        early_stopping: EarlyStopping::AtOnce,
+        decoder_start: 2,
+        eos: 2,
+        forced_bos: Some(0),
+        forced_eos: Some(2),
+    };
 }
 
 /// Which of the two published naming schemes a checkpoint uses (specification sections 1.2 and 2.1).
@@ -126,7 +140,7 @@ impl FlorenceConfig {
 
     /// Rows of the logits: the embedding without the rows above the tokenizer's vocabulary.
     pub fn logit_rows(&self) -> usize {
-        self.text.vocabulary.min(TOKENIZER_ROWS)
+        self.text.logit_rows()
     }
 
     /// The feature map after each stage for an image of this size, as (height, width) in tokens.

@@ -6,12 +6,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::config::{FlorenceConfig, GenerationDefaults, Layout, TextConfig, VisionConfig};
+use super::generation_json::RawGeneration;
 use crate::ModelError;
+use crate::decode::EarlyStopping;
+use crate::tokens::MAX_TOKENS;
 
 // Larger than any model that could be meant; keeps shape arithmetic far from overflow on a hostile file.
 const MAX_WIDTH: usize = 1 << 16;
-const MAX_VOCABULARY: usize = 1 << 20;
 const MAX_DEPTH: usize = 256;
+// Maps are padded to whole windows, and attention takes the fourth power of a window's side.
+const MAX_WINDOW: usize = 64;
 
 #[derive(Deserialize)]
 struct RawConfig {
@@ -70,15 +74,8 @@ struct RawText {
     activation_function: Option<String>,
     normalize_before: Option<bool>,
     add_final_layer_norm: Option<bool>,
-    num_beams: Option<usize>,
-    no_repeat_ngram_size: Option<usize>,
-    early_stopping: Option<bool>,
-    decoder_start_token_id: Option<u32>,
-    bos_token_id: Option<u32>,
-    pad_token_id: Option<u32>,
-    eos_token_id: Option<u32>,
-    forced_bos_token_id: Option<u32>,
-    forced_eos_token_id: Option<u32>,
+    #[serde(flatten)]
+    generation: RawGeneration,
 }
 
 /// Turns absent and absurd values into errors that name the key.
@@ -224,7 +221,7 @@ fn parse_vision(
         patch_strides,
         patch_paddings,
         patch_prenorms,
-        window: reader.size("vision_config.window_size", raw.window_size.or(Some(12)), MAX_WIDTH)?,
+        window: reader.size("vision_config.window_size", raw.window_size.or(Some(12)), MAX_WINDOW)?,
         mlp_ratio: mlp_ratio as usize,
         projection_dim: reader.size("projection_dim", raw.projection_dim.or(projection_dim), MAX_WIDTH)?,
         max_positions: reader.size(
@@ -254,24 +251,15 @@ fn parse_text(reader: &Reader<'_>, raw: RawText) -> Result<(TextConfig, Generati
         decoder_heads: size("decoder_attention_heads", raw.decoder_attention_heads, MAX_WIDTH)?,
         encoder_ffn: size("encoder_ffn_dim", raw.encoder_ffn_dim, MAX_WIDTH)?,
         decoder_ffn: size("decoder_ffn_dim", raw.decoder_ffn_dim, MAX_WIDTH)?,
-        vocabulary: size("vocab_size", raw.vocab_size, MAX_VOCABULARY)?,
-        max_positions: size("max_position_embeddings", raw.max_position_embeddings, MAX_VOCABULARY)?,
+        vocabulary: size("vocab_size", raw.vocab_size, MAX_TOKENS)?,
+        max_positions: size("max_position_embeddings", raw.max_position_embeddings, MAX_TOKENS)?,
         scale_embedding: raw.scale_embedding.unwrap_or(false),
     };
     reader.divides("text_config.encoder_attention_heads", text.d_model, text.encoder_heads)?;
     reader.divides("text_config.decoder_attention_heads", text.d_model, text.decoder_heads)?;
     // The first revision of the original config.json had wrong ids at the top level; those here were always right.
-    let generation = GenerationDefaults {
-        beams: raw.num_beams.unwrap_or(3),
-        no_repeat_ngram: raw.no_repeat_ngram_size.unwrap_or(3),
-        early_stopping: raw.early_stopping.unwrap_or(true),
-        decoder_start: raw.decoder_start_token_id.unwrap_or(2),
-        bos: raw.bos_token_id.unwrap_or(0),
-        pad: raw.pad_token_id.unwrap_or(1),
-        eos: raw.eos_token_id.unwrap_or(2),
-        forced_bos: raw.forced_bos_token_id.or(Some(0)),
-        forced_eos: raw.forced_eos_token_id.or(Some(2)),
-    };
+    let bad = |key: &str, reason: String| reader.bad(&format!("text_config.{key}"), reason);
+    let generation = raw.generation.over(GenerationDefaults::FLORENCE, &text, bad)?;
     Ok((text, generation))
 }
 
@@ -302,12 +290,16 @@ pub(super) fn write(config: &FlorenceConfig, layout: Layout) -> Value {
         "scale_embedding": text.scale_embedding,
         "activation_function": "gelu",
         "is_encoder_decoder": true,
-        "num_beams": generation.beams,
+        "num_beams": 3,
         "no_repeat_ngram_size": generation.no_repeat_ngram,
-        "early_stopping": generation.early_stopping,
+        "early_stopping": match generation.early_stopping {
+            EarlyStopping::AtOnce => json!(true),
+            EarlyStopping::WhenUnlikely => json!(false),
+            EarlyStopping::Never => json!("never"),
+        },
         "decoder_start_token_id": generation.decoder_start,
-        "bos_token_id": generation.bos,
-        "pad_token_id": generation.pad,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
         "eos_token_id": generation.eos,
         "forced_bos_token_id": generation.forced_bos,
         "forced_eos_token_id": generation.forced_eos,

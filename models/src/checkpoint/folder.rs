@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use belvedere_kernels::PreprocessSpec;
 use serde::Deserialize;
 
+use super::generation_json::RawGeneration;
 use super::inventory::{LM_HEAD, LOGITS_BIAS, SHARED};
 use super::safetensors_file::SafetensorsFile;
 use super::{FlorenceConfig, Layout, Weights, preprocessor_json};
@@ -305,13 +306,6 @@ fn open_files(dir: &Path) -> Result<(PathBuf, Vec<SafetensorsFile>), ModelError>
     Ok((index, files))
 }
 
-#[derive(Deserialize)]
-struct GenerationConfig {
-    num_beams: Option<usize>,
-    no_repeat_ngram_size: Option<usize>,
-    early_stopping: Option<serde_json::Value>,
-}
-
 /// In the native layout `generation_config.json` decides. In the original one it does not: generate runs on the inner
 /// language model, whose settings come from `text_config` (specification section 4.5).
 fn read_generation_config(dir: &Path, config: &mut FlorenceConfig) -> Result<(), ModelError> {
@@ -319,13 +313,9 @@ fn read_generation_config(dir: &Path, config: &mut FlorenceConfig) -> Result<(),
     if !path.exists() {
         return Ok(());
     }
-    let file: GenerationConfig = read_json(&path)?;
-    let generation = &mut config.generation;
-    generation.beams = file.num_beams.unwrap_or(generation.beams);
-    generation.no_repeat_ngram = file.no_repeat_ngram_size.unwrap_or(generation.no_repeat_ngram);
-    if let Some(stop) = file.early_stopping.and_then(|value| value.as_bool()) {
-        generation.early_stopping = stop;
-    }
+    let file: RawGeneration = read_json(&path)?;
+    let bad = |key: &str, reason| ModelError::Config { path: path.clone(), key: key.to_owned(), reason };
+    config.generation = file.over(config.generation.clone(), &config.text, bad)?;
     Ok(())
 }
 

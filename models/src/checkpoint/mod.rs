@@ -4,6 +4,7 @@
 mod config;
 mod config_json;
 mod folder;
+mod generation_json;
 pub(crate) mod inventory;
 mod layout;
 mod preprocessor_json;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::inventory::{LM_HEAD, SHARED};
 use super::*;
 use crate::ModelError;
+use crate::decode::EarlyStopping;
 use crate::synthetic::{StoredType, SyntheticModel};
 
 type Stored = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
@@ -181,6 +182,73 @@ fn other_folders_are_not_florence_2() {
     let dir = folder(Layout::Native, StoredType::F16);
     std::fs::remove_file(dir.path().join("model.safetensors")).unwrap();
     refused(dir.path(), &["neither model.safetensors nor"]);
+}
+
+#[test]
+fn search_settings_that_no_model_has_are_errors_that_name_their_key() {
+    for (key, value) in [
+        ("decoder_start_token_id", "60000"),
+        ("eos_token_id", "100"),
+        ("eos_token_id", "[2, 3]"),
+        ("forced_bos_token_id", "4294967295"),
+        ("forced_eos_token_id", "[100]"),
+        ("no_repeat_ngram_size", "81"),
+        ("early_stopping", "\"soon\""),
+    ] {
+        let dir = folder(Layout::Native, StoredType::F16);
+        let generation = dir.path().join("generation_config.json");
+        std::fs::write(&generation, format!("{{\"{key}\": {value}}}")).unwrap();
+        refused(dir.path(), &["generation_config.json", key]);
+        std::fs::remove_file(generation).unwrap();
+        edit_config(dir.path(), |text| {
+            let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            config["text_config"][key] = serde_json::from_str(value).unwrap();
+            config.to_string()
+        });
+        refused(dir.path(), &["config.json", &format!("text_config.{key}")]);
+    }
+    let dir = folder(Layout::Native, StoredType::F16);
+    edit_config(dir.path(), |text| text.replace("\"window_size\": 12", "\"window_size\": 65536"));
+    refused(dir.path(), &["config.json", "vision_config.window_size"]);
+}
+
+#[test]
+fn the_native_layouts_generation_config_decides_and_the_originals_does_not() {
+    let said = r#"{"early_stopping": false, "no_repeat_ngram_size": 4, "decoder_start_token_id": 5,
+                   "eos_token_id": [6], "forced_bos_token_id": null, "forced_eos_token_id": 7}"#;
+    let opened = |layout| {
+        let dir = folder(layout, StoredType::F16);
+        std::fs::write(dir.path().join("generation_config.json"), said).unwrap();
+        Checkpoint::open(dir.path()).unwrap().config().generation.clone()
+    };
+    assert_eq!(opened(Layout::Original), GenerationDefaults::FLORENCE);
+    let decided = GenerationDefaults {
+        no_repeat_ngram: 4,
+        early_stopping: EarlyStopping::WhenUnlikely,
+        decoder_start: 5,
+        eos: 6,
+        forced_bos: None,
+        forced_eos: Some(7),
+    };
+    assert_eq!(opened(Layout::Native), decided);
+}
+
+#[test]
+fn a_token_that_is_forced_stays_so_unless_null_is_written() {
+    let opened = |edit: fn(&mut serde_json::Value)| {
+        let dir = folder(Layout::Original, StoredType::F16);
+        edit_config(dir.path(), |text| {
+            let mut config = serde_json::from_str(&text).unwrap();
+            edit(&mut config);
+            config.to_string()
+        });
+        Checkpoint::open(dir.path()).unwrap().config().generation.forced_bos
+    };
+    let absent = opened(|config| {
+        config["text_config"].as_object_mut().unwrap().remove("forced_bos_token_id");
+    });
+    assert_eq!(absent, Some(0));
+    assert_eq!(opened(|config| config["text_config"]["forced_bos_token_id"] = serde_json::Value::Null), None);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct DecoderConfig {
     pub forced_eos: Option<u32>,
     /// Length of the n-grams that may not repeat; 0 for no such rule.
     pub no_repeat_ngram: usize,
+    /// When a beam search may end, where nobody asks for anything else.
+    pub early_stopping: EarlyStopping,
     /// Decoder positions; a sequence has at most one token more.
     pub max_positions: usize,
 }
@@ -38,6 +40,7 @@ impl DecoderConfig {
             forced_bos: generation.forced_bos,
             forced_eos: generation.forced_eos,
             no_repeat_ngram: generation.no_repeat_ngram,
+            early_stopping: generation.early_stopping,
             max_positions: config.text.max_positions,
         }
     }

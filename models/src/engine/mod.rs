@@ -1,5 +1,5 @@
 //! What runs the graphs. One trait, so that the decode loop, the logits processors and the parsers are the same for
-//! every engine: ONNX Runtime now, TensorRT later, [`scripted`] in tests.
+//! every engine: ONNX Runtime, TensorRT, and [`scripted`] in tests.
 
 mod cancel;
 mod device_memory;
@@ -188,7 +188,7 @@ pub trait Engine: Send {
 
     /// Encodes prompts over one picture's features and opens a batch with one item for each prompt: cross keys and
     /// values are computed here, once. Prompts may differ in length. Dropping the batch releases its buffers to the
-    /// engine, which keeps them for the next one.
+    /// engine, which may keep them for the next one, large ones excepted.
     ///
     /// # Errors
     /// Features of another engine, an empty batch or prompt, lengths past the model's positions, an engine failure.

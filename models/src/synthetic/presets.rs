@@ -56,17 +56,7 @@ impl FlorenceConfig {
                 max_positions: 1024,
                 scale_embedding: false,
             },
-            generation: GenerationDefaults {
-                beams: 3,
-                no_repeat_ngram: 3,
-                early_stopping: true,
-                decoder_start: 2,
-                bos: 0,
-                pad: 1,
-                eos: 2,
-                forced_bos: Some(0),
-                forced_eos: Some(2),
-            },
+            generation: GenerationDefaults::FLORENCE,
         }
     }
 }

@@ -6,5 +6,5 @@ mod vocabulary;
 
 pub use tokenizer::Tokenizer;
 pub(crate) use tokenizer::beginning;
-pub(crate) use vocabulary::LOCATION_BINS;
+pub(crate) use vocabulary::{LOCATION_BINS, MAX_TOKENS};
 pub use vocabulary::{TokenKind, Vocabulary};

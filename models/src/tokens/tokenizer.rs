@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokenizers::AddedToken;
 
 use super::added::{self, IMAGE};
-use super::vocabulary::{LOCATION_BINS, Vocabulary};
+use super::vocabulary::{LOCATION_BINS, MAX_TOKENS, Vocabulary};
 use crate::error::ModelError;
 
 /// How many rows an embedding may have beyond the tokenizer's tokens: the native layout pads 51289 to a multiple of 64.
@@ -26,12 +26,13 @@ impl Tokenizer {
     /// must then fit: at least the tokens there are, and fewer than 64 more.
     ///
     /// # Errors
-    /// Each names the file: it cannot be read, lacks `<s>`, `<pad>` or `</s>`, has only some of the location tokens
-    /// or not as 1000 contiguous ids, or does not fit the embedding.
+    /// Each names the file: it cannot be read, has ids that no vocabulary has, lacks `<s>`, `<pad>` or `</s>`, has only
+    /// some of the location tokens or not as 1000 contiguous ids, or does not fit the embedding.
     pub fn open(file: &Path, embedding_rows: usize) -> Result<Self, ModelError> {
         let read = |cause| ModelError::TokenizerRead { file: file.to_owned(), cause };
         let bytes = std::fs::read(file).map_err(|cause| read(cause.into()))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(read)?;
+        check_ids(&inner, file)?;
         // Saved processors carry these settings. Prompts are never cut silently, and batches are padded elsewhere.
         inner.with_truncation(None).map_err(read)?;
         inner.with_padding(None);
@@ -119,6 +120,16 @@ pub(crate) fn beginning(text: &str) -> String {
     }
 }
 
+/// Adding tokens counts on from the largest id, which must not be the largest that there is.
+fn check_ids(inner: &tokenizers::Tokenizer, file: &Path) -> Result<(), ModelError> {
+    match inner.get_vocab(true).into_iter().max_by_key(|(_, id)| *id) {
+        Some((token, id)) if id as usize >= MAX_TOKENS => {
+            Err(ModelError::TokenId { file: file.to_owned(), token: beginning(&token), id })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Adds the tokens that the file lacks; says whether the location tokens were among them.
 fn supply_added_tokens(inner: &mut tokenizers::Tokenizer, file: &Path) -> Result<bool, ModelError> {
     let mut missing =
@@ -150,7 +161,7 @@ fn look_up(inner: &tokenizers::Tokenizer, file: &Path) -> Result<Vocabulary, Mod
     let first_location = id("<loc_0>")?;
     for bin in 0..LOCATION_BINS {
         let token = added::location(bin);
-        let (id, expected) = (id(&token)?, first_location + u32::from(bin));
+        let (id, expected) = (id(&token)?, first_location.saturating_add(u32::from(bin)));
         if id != expected {
             return Err(ModelError::LocationTokensScattered { file: file.to_owned(), token, id, expected });
         }
@@ -168,6 +179,6 @@ fn look_up(inner: &tokenizers::Tokenizer, file: &Path) -> Result<Vocabulary, Mod
         polygon_end: id("</poly>")?,
         and: id("<and>")?,
         image,
-        len: if image == last { image } else { last + 1 },
+        len: if image == last { image } else { last.saturating_add(1) },
     })
 }

@@ -3,6 +3,9 @@
 /// Location tokens of an axis: a picture is divided into this many columns and rows.
 pub(crate) const LOCATION_BINS: u16 = 1000;
 
+/// More tokens than any vocabulary that could be meant: arithmetic on ids stays far from overflow on a hostile file.
+pub(crate) const MAX_TOKENS: usize = 1 << 20;
+
 /// The ids that decoding and parsing must know. They are looked up in the tokenizer: other vocabularies have others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vocabulary {

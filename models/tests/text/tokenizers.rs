@@ -198,6 +198,28 @@ fn tokens_after_the_image_placeholder_belong_to_the_vocabulary() {
 }
 
 #[test]
+fn an_id_beyond_any_vocabulary_is_an_error_that_names_the_token() {
+    let of_word = |word: &'static str, id: u32| {
+        TokenizerFile::changed(&format!("beyond-{id}-{}", word.len()), move |file| {
+            file["model"]["vocab"][word] = json!(id);
+        })
+    };
+    // A special token of the file has the id that the vocabulary gives it.
+    let special = TokenizerFile::changed("beyond-special", |file| {
+        file["model"]["vocab"]["<mask>"] = json!(u32::MAX);
+    });
+    for (file, token) in [
+        (of_word("zzz", u32::MAX), "zzz"),
+        (of_word("<loc_0>", u32::MAX), "<loc_0>"),
+        (of_word("zzz", 1 << 20), "zzz"),
+        (special, "<mask>"),
+    ] {
+        let error = file.refused(ROWS);
+        assert!(matches!(&error, ModelError::TokenId { token: named, .. } if named == token), "{error}");
+    }
+}
+
+#[test]
 fn absent_truncated_and_foreign_files_are_errors_that_name_the_file() {
     let whole = std::fs::read(testdata("tokenizer/tokenizer.json")).unwrap();
     let broken = [

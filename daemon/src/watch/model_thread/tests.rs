@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use belvedere_kernels::{PreprocessSpec, RgbImage};
-use belvedere_models::decode::DecoderConfig;
+use belvedere_models::decode::{DecoderConfig, EarlyStopping};
 use belvedere_models::engine::{BatchLimits, DecodeBatch, DeviceMemory, Engine, KeptPrompt, Pixels};
 use belvedere_models::{Device, Florence, ImageFeatures, ModelError, PhraseForm, Precision, Task, Tokenizer};
 use belvedere_pipelines::{CameraName, SourceSpec, SourceUrl};
@@ -155,6 +155,7 @@ fn analyst(engine: HangingEngine) -> (Analyst, Prompter) {
         forced_bos: None,
         forced_eos: None,
         no_repeat_ngram: 0,
+        early_stopping: EarlyStopping::AtOnce,
         max_positions: 64,
     };
     let settings = ModelSettings {

@@ -8,6 +8,11 @@ use super::session::failure;
 use crate::ModelError;
 use crate::engine::{BatchLimits, DecodeBatch, Logits, NextRow};
 
+/// Self-attention caches that are kept from one batch for the next: those of 25 short answers of full-size base.
+const KEPT_CACHES_BYTES: usize = 64 << 20;
+/// Room for logits that is kept: 80 rows of the published vocabulary.
+const KEPT_LOGITS_BYTES: usize = 16 << 20;
+
 /// Cross keys and values of a batch, `[items, heads, source, head_dim]` each, and their mask `[items, 1, 1, source]`.
 #[derive(Debug, Default)]
 pub(super) struct CrossCaches {
@@ -99,7 +104,9 @@ impl<'e> OrtBatch<'e> {
     fn run(&mut self, tokens: usize, wanted: Wanted) -> Result<Logits<'_>, ModelError> {
         let rows = self.items * self.rows_per_item;
         let from = self.decoder.caches.length();
-        if from + tokens >= self.limits.max_length || !self.decoder.caches.make_room(tokens) {
+        // The prefill has a row an item, and the steps after it one for each beam.
+        let most_rows = self.items * self.limits.beams;
+        if from + tokens >= self.limits.max_length || !self.decoder.caches.make_room(tokens, most_rows) {
             return Err(refusal(format!("{} tokens are more than the batch was started for", from + tokens)));
         }
         self.positions.clear();
@@ -127,6 +134,17 @@ impl<'e> OrtBatch<'e> {
             tensor.truncate(keep.len() * size);
         }
         self.items = keep.len();
+    }
+}
+
+impl Drop for OrtBatch<'_> {
+    /// Large buffers go back to the system: a crowded picture is rare, and the process lives long.
+    fn drop(&mut self) {
+        self.decoder.cross = CrossCaches::default();
+        self.decoder.caches.give_back_above(KEPT_CACHES_BYTES);
+        if self.decoder.logits.capacity() * size_of::<f32>() > KEPT_LOGITS_BYTES {
+            self.decoder.logits = Vec::new();
+        }
     }
 }
 

@@ -10,7 +10,8 @@ pub(super) const MASKED: f32 = crate::graph::MASKED;
 
 /// Keys and values of every layer, `[rows, heads, capacity, head_dim]` each, and the mask over their places.
 ///
-/// All rows have the same length: they are fed together. Places past it hold zeros or leftovers, always finite.
+/// All rows have the same length: they are fed together. Places past it hold zeros, or what rows of the same batch left
+/// there: no batch reads what another one left, which may not be finite.
 #[derive(Debug)]
 pub(super) struct SelfCaches {
     /// Key and value of layer 0, of layer 1, …
@@ -29,17 +30,28 @@ impl SelfCaches {
         Self { tensors, mask: Vec::new(), rows: 0, heads, head_dim, capacity: 0, length: 0 }
     }
 
-    /// Empties the caches and makes room for `rows` rows. Buffers are kept from the batch before if they fit.
+    /// Empties the caches and makes room for `rows` rows. Buffers are kept from the batch before.
     pub(super) fn reset(&mut self, rows: usize) {
         self.length = 0;
         self.rows = rows;
         self.capacity = BUCKETS[0];
         let size = rows * self.heads * self.capacity * self.head_dim;
         for tensor in &mut self.tensors {
-            // What an earlier batch left is finite, hence harmless under the mask.
+            // Zeroed: a mask added to what is not a number hides nothing.
+            tensor.clear();
             tensor.resize(size, 0.0);
         }
         self.fill_mask();
+    }
+
+    /// Gives the buffers back if they take more than `max_bytes` together. Nothing may follow but [`reset`](Self::reset).
+    pub(super) fn give_back_above(&mut self, max_bytes: usize) {
+        let values: usize = self.tensors.iter().map(Vec::capacity).sum();
+        if values * size_of::<f32>() > max_bytes {
+            self.tensors.iter_mut().for_each(|tensor| *tensor = Vec::new());
+            self.rows = 0;
+            self.length = 0;
+        }
     }
 
     /// Tokens every row holds.
@@ -66,8 +78,9 @@ impl SelfCaches {
         self.heads * self.capacity * self.head_dim
     }
 
-    /// Moves to a larger bucket if `tokens` more do not fit. Returns whether they do fit now.
-    pub(super) fn make_room(&mut self, tokens: usize) -> bool {
+    /// Moves to a larger bucket if `tokens` more do not fit, with the first `rows` rows only: there will not be more.
+    /// Returns whether they do fit now.
+    pub(super) fn make_room(&mut self, tokens: usize, rows: usize) -> bool {
         let needed = self.length + tokens;
         if needed <= self.capacity {
             return true;
@@ -75,6 +88,7 @@ impl SelfCaches {
         let Some(capacity) = BUCKETS.into_iter().find(|bucket| *bucket >= needed) else { return false };
         let (old, new) = (self.capacity * self.head_dim, capacity * self.head_dim);
         let filled = self.length * self.head_dim;
+        self.rows = rows.min(self.rows);
         for tensor in &mut self.tensors {
             let mut larger = vec![0.0; self.rows * self.heads * new];
             for (to, from) in larger.chunks_exact_mut(new).zip(tensor.chunks_exact(old)) {
@@ -247,16 +261,48 @@ mod tests {
     #[test]
     fn a_larger_bucket_keeps_what_was_there() {
         let mut caches = filled(3, 60);
-        assert!(caches.make_room(4));
+        assert!(caches.make_room(4, 3));
         assert_eq!(caches.capacity(), 64);
-        assert!(caches.make_room(5));
+        assert!(caches.make_room(5, 3));
         assert_eq!((caches.capacity(), caches.length()), (256, 60));
         assert_eq!(histories(&caches, 3), [0, 1, 2]);
     }
 
     #[test]
     fn a_length_beyond_the_last_bucket_is_refused() {
-        assert!(!filled(1, 60).make_room(5000));
+        assert!(!filled(1, 60).make_room(5000, 1));
+    }
+
+    #[test]
+    fn a_larger_bucket_has_only_the_rows_that_are_left() {
+        let mut caches = filled(6, 60);
+        caches.select(&[4, 5]);
+        assert!(caches.make_room(5, 2));
+        assert_eq!(histories(&caches, 2), [4, 5]);
+        assert!(caches.tensors.iter().all(|tensor| tensor.len() == 2 * caches.row_size()));
+        assert_eq!(caches.mask(6).len(), 2 * 256);
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_gone_with_its_batch() {
+        let mut caches = SelfCaches::new(2, 3, 4);
+        caches.reset(2);
+        (0..4).for_each(|index| caches.append(index, 1, &[f32::NAN; 2 * 3 * 4]));
+        caches.advance(1);
+        caches.reset(2);
+        assert!((0..4).all(|index| caches.tensor(index, 2).iter().all(|value| *value == 0.0)));
+    }
+
+    #[test]
+    fn buffers_above_the_bound_are_given_back_and_smaller_ones_kept() {
+        let mut caches = filled(3, 5);
+        let bytes = 4 * 3 * caches.row_size() * size_of::<f32>();
+        caches.give_back_above(bytes);
+        assert_ne!(caches.tensors[0].capacity(), 0);
+        caches.give_back_above(bytes - 1);
+        assert_eq!(caches.tensors[0].capacity(), 0);
+        caches.reset(3);
+        assert_eq!(caches.tensor(0, 3).len(), 3 * caches.row_size());
     }
 
     #[test]
