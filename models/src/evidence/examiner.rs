@@ -1,24 +1,26 @@
 //! Gathers the evidence.
 
-use std::collections::HashMap;
-
+use super::blank_prompts::BlankPrompts;
 use super::said_box::SaidBox;
 use super::watched_phrase::PhraseName;
 use super::{Evidence, FoundPhrase, FoundRegion, ScoreWeights, WatchedPhrase};
 use crate::ModelError;
 use crate::decode::Generation;
-use crate::engine::{CancelToken, ImageFeatures, KeptPrompt, Pixels};
+use crate::engine::{CancelToken, ImageFeatures, KeptPrompt};
 use crate::florence::Florence;
 use crate::parse::{Region, Shape};
-use crate::tasks::{PictureSize, Prompt};
+use crate::tasks::{PictureSize, Prompt, Task};
 use crate::tokens::Tokenizer;
 
-/// Prompts over the blank picture that are kept at most; full-size base holds 22 MB for each.
-const MAX_KEPT: usize = 64;
+/// Questions that are asked about the blank picture together.
+const BLANK_TOGETHER: usize = 16;
 /// Regions of one phrase that are asked back at most.
 const MAX_CHECKED: usize = 4;
 /// Rivals of one region at most.
 const MAX_RIVALS: usize = 8;
+/// A detected object whose label has more tokens is no rival: labels are a model's text, and every rival costs as much as
+/// the longest.
+const MAX_RIVAL_TOKENS: usize = 16;
 /// A detected object is a rival for a region that it overlaps by this share of their union.
 const SAME_PLACE: f32 = 0.5;
 
@@ -52,16 +54,13 @@ pub struct Look<'a> {
 ///
 /// - Location and label are read off the answer's own probabilities, which are those of a teacher-forced pass but for
 ///   the bans of the logits processors.
-/// - Contrast is one pass of the decoder for all phrases together, over what the encoder once made of each question and
+/// - Contrast is a pass of the decoder for every few phrases together, over what the encoder once made of each question and
 ///   a blank picture.
-/// - The region check is one pass of the encoder and one of the decoder for all regions in doubt together.
+/// - The region check is a pass of the encoder and one of the decoder for every few regions in doubt together.
 pub struct Examiner {
     weights: ScoreWeights,
-    width: usize,
-    height: usize,
-    blank: Option<ImageFeatures>,
-    /// By the prompt's text.
-    kept: HashMap<String, KeptPrompt>,
+    blank: BlankPrompts,
+    has_warned: bool,
 }
 
 /// A region while evidence about it is gathered.
@@ -75,7 +74,7 @@ struct Candidate {
 impl Examiner {
     /// For a model that takes pictures of `width` by `height` pixels.
     pub fn new(weights: ScoreWeights, width: usize, height: usize) -> Examiner {
-        Examiner { weights, width, height, blank: None, kept: HashMap::new() }
+        Examiner { weights, blank: BlankPrompts::new(width, height), has_warned: false }
     }
 
     /// From now on no score of the cheap parts is beyond doubt.
@@ -85,12 +84,12 @@ impl Examiner {
 
     /// Whether a question over the blank picture is kept.
     pub fn has_kept(&self, prompt: &Prompt) -> bool {
-        self.kept.contains_key(prompt.text())
+        self.blank.has_kept(prompt)
     }
 
     /// Gives up what is kept for a question that will not be asked again.
     pub fn forget(&mut self, prompt: &Prompt) {
-        self.kept.remove(prompt.text());
+        self.blank.forget(prompt);
     }
 
     /// What the answers say of each of the phrases, with scores.
@@ -114,13 +113,7 @@ impl Examiner {
         self.check_regions(florence, tokenizer, look, &mut candidates, cancel)?;
         let mut found = vec![FoundPhrase::default(); phrases.len()];
         for Candidate { phrase, said, evidence, .. } in candidates {
-            let [x1, y1, x2, y2] = said.bins;
-            let box_px = [
-                picture.x_px(x1.min(x2)),
-                picture.y_px(y1.min(y2)),
-                picture.x_px(x1.max(x2)),
-                picture.y_px(y1.max(y2)),
-            ];
+            let box_px = picture.box_px(said.bins);
             if let Some(found) = found.get_mut(phrase) {
                 found.regions.push(FoundRegion { box_px, score: self.weights.score(&evidence), evidence });
             }
@@ -145,20 +138,44 @@ impl Examiner {
         if with_boxes.is_empty() {
             return Ok(());
         }
-        if self.kept.len() + with_boxes.len() > MAX_KEPT {
-            self.kept.retain(|text, _| with_boxes.iter().any(|(_, asked)| asked.prompt.text() == text));
+        self.blank.next_picture(with_boxes.iter().map(|(_, asked)| asked.prompt));
+        for together in with_boxes.chunks(BLANK_TOGETHER) {
+            self.contrast_together(florence, together, candidates, cancel)?;
         }
-        for (_, asked) in &with_boxes {
-            self.keep(florence, asked.prompt, cancel)?;
+        Ok(())
+    }
+
+    /// A question that cannot be kept costs its phrases the contrast, and not everyone the picture.
+    fn contrast_together(
+        &mut self,
+        florence: &mut Florence,
+        asked: &[(usize, &Asked<'_>)],
+        candidates: &mut [Candidate],
+        cancel: &CancelToken,
+    ) -> Result<(), ModelError> {
+        let mut known: Vec<(usize, &Asked<'_>, KeptPrompt)> = Vec::with_capacity(asked.len());
+        for (index, asked) in asked {
+            match self.blank.get(florence, asked.prompt, cancel) {
+                Ok(kept) => known.push((*index, *asked, kept)),
+                Err(ModelError::Cancelled) => return Err(ModelError::Cancelled),
+                Err(error) => self.go_without(asked.prompt, &error),
+            }
         }
-        let kept: Vec<&KeptPrompt> =
-            with_boxes.iter().filter_map(|(_, asked)| self.kept.get(asked.prompt.text())).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let kept: Vec<&KeptPrompt> = known.iter().map(|(_, _, kept)| kept).collect();
         let answers: Vec<&[u32]> =
-            with_boxes.iter().map(|(_, asked)| asked.answer.token_ids.as_slice()).collect();
-        let blank = florence.score_kept(&kept, &answers, cancel)?;
+            known.iter().map(|(_, asked, _)| asked.answer.token_ids.as_slice()).collect();
+        let blank = florence.score_kept(&kept, &answers, cancel).inspect_err(|error| {
+            // What is wrong may be what is kept.
+            if !matches!(error, ModelError::Cancelled) {
+                self.blank.forget_all();
+            }
+        })?;
         for candidate in candidates {
-            let place = with_boxes.iter().position(|(index, _)| *index == candidate.asked);
-            let Some(((_, asked), blank)) = place.and_then(|at| Some((with_boxes.get(at)?, blank.get(at)?)))
+            let place = known.iter().position(|(index, ..)| *index == candidate.asked);
+            let Some(((_, asked, _), blank)) = place.and_then(|at| Some((known.get(at)?, blank.get(at)?)))
             else {
                 continue;
             };
@@ -169,28 +186,14 @@ impl Examiner {
         Ok(())
     }
 
-    /// Makes sure that the prompt over the blank picture is kept.
-    fn keep(
-        &mut self,
-        florence: &mut Florence,
-        prompt: &Prompt,
-        cancel: &CancelToken,
-    ) -> Result<(), ModelError> {
-        if self.kept.contains_key(prompt.text()) {
-            return Ok(());
+    /// Says so once as a warning: it comes again with each picture.
+    fn go_without(&mut self, prompt: &Prompt, error: &ModelError) {
+        let prompt = prompt.text();
+        if std::mem::replace(&mut self.has_warned, true) {
+            tracing::debug!(prompt, %error, "no contrast for a phrase");
+        } else {
+            tracing::warn!(prompt, %error, "a question over a blank picture cannot be kept: phrases are scored without contrast");
         }
-        let blank = match &self.blank {
-            Some(blank) => blank.clone(),
-            None => {
-                // Normalised, 0 is the mean of all pictures: a grey one.
-                let grey = vec![0.0; 3 * self.width * self.height];
-                let pixels = Pixels { width: self.width, height: self.height, data: &grey };
-                self.blank.insert(florence.encode_image(pixels, cancel)?.0).clone()
-            }
-        };
-        let kept = florence.keep_prompt(&blank, prompt.token_ids(), cancel)?;
-        self.kept.insert(prompt.text().to_owned(), kept);
-        Ok(())
     }
 
     /// Of a phrase's regions in doubt the best few are checked, and no others are left: an unchecked one must not stand
@@ -261,7 +264,8 @@ fn read(
     asked: &Asked<'_>,
 ) -> Result<Vec<Candidate>, ModelError> {
     let mut candidates = Vec::new();
-    for said in SaidBox::all(tokenizer, &asked.answer.token_ids) {
+    let has_polygons = asked.prompt.task() == Some(Task::OpenVocabularyDetection);
+    for said in SaidBox::all(tokenizer, &asked.answer.token_ids, has_polygons)? {
         let phrase = match asked.phrases {
             [only] => *only,
             several => {
@@ -278,7 +282,7 @@ fn read(
         };
         let (label, location) = said.log_probs(&asked.answer.log_probs);
         let evidence = Evidence {
-            location: mean(location).exp(),
+            location: mean(&location).exp(),
             label: mean(label),
             contrast: 0.0,
             region: None,
@@ -294,22 +298,20 @@ fn rivals(
     tokenizer: &Tokenizer,
     look: Look<'_>,
     own: &WatchedPhrase,
-    [x1, y1, x2, y2]: [u16; 4],
+    bins: [u16; 4],
 ) -> Result<Vec<PhraseName>, ModelError> {
     let Look { picture, phrases, detected, .. } = look;
-    let region_px = [
-        picture.x_px(x1.min(x2)),
-        picture.y_px(y1.min(y2)),
-        picture.x_px(x1.max(x2)),
-        picture.y_px(y1.max(y2)),
-    ];
+    let region_px = picture.box_px(bins);
     let mut rivals: Vec<PhraseName> = Vec::new();
     let detected = detected.iter().filter_map(|region| match region.shape {
         Shape::Box(box_px) if shared(box_px, region_px) >= SAME_PLACE => Some(region.label.as_str()),
         _ => None,
     });
     for label in detected {
-        rivals.push(PhraseName::new(tokenizer, label)?);
+        let rival = PhraseName::new(tokenizer, label)?;
+        if rival.token_ids().len() <= MAX_RIVAL_TOKENS {
+            rivals.push(rival);
+        }
     }
     rivals.extend(phrases.iter().map(|phrase| phrase.name().clone()));
     rivals.retain(|rival| !rival.token_ids().is_empty() && !rival.agrees_with(own.name()));
@@ -340,6 +342,6 @@ fn mean(log_probs: &[f32]) -> f32 {
         / log_probs.len() as f32
 }
 
-fn joint_mean((label, location): (&[f32], &[f32])) -> f32 {
-    mean(&[label, location].concat())
+fn joint_mean((label, location): (&[f32], Vec<f32>)) -> f32 {
+    mean(&[label, &location].concat())
 }
