@@ -1,7 +1,7 @@
 //! Any tokens are an answer: it is read without a panic, and every region lies in the picture.
 //!
-//! Input: the task, the mode, width and height of the picture (two bytes each), then two bytes a token. A token's
-//! probability comes from its bytes.
+//! Input: the task (from 128 on, without probabilities), the mode, width and height of the picture (two bytes each), then
+//! two bytes a token. A token's probability comes from its bytes.
 #![no_main]
 
 use std::sync::OnceLock;
@@ -13,19 +13,25 @@ use libfuzzer_sys::fuzz_target;
 fn tokenizer() -> &'static Tokenizer {
     static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
     TOKENIZER.get_or_init(|| {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/testdata/tokenizer/tokenizer.json");
-        Tokenizer::open(path.as_ref(), TOKENIZER_ROWS).expect("the tokenizer of the tests")
+        // In the program, so that it runs wherever it is carried.
+        let published = include_bytes!("../../models/testdata/tokenizer/tokenizer.json");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, published).expect("a file");
+        Tokenizer::open(&path, TOKENIZER_ROWS).expect("the tokenizer of the tests")
     })
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[task, mode, w0, w1, h0, h1], tokens)) = data.split_first_chunk::<6>() else {
+    let Some((&[task_byte, mode, w0, w1, h0, h1], tokens)) = data.split_first_chunk::<6>() else {
         return;
     };
-    let task = Task::ALL[usize::from(task) % Task::ALL.len()];
+    let task = Task::ALL[usize::from(task_byte) % Task::ALL.len()];
     let mode = if mode % 2 == 0 { ParseMode::Default } else { ParseMode::Reference };
-    let picture =
-        PictureSize { width: u16::from_le_bytes([w0, w1]).into(), height: u16::from_le_bytes([h0, h1]).into() };
+    let picture = PictureSize {
+        width: u16::from_le_bytes([w0, w1]).into(),
+        height: u16::from_le_bytes([h0, h1]).into(),
+    };
     let pairs = tokens.as_chunks::<2>().0;
     let token_ids: Vec<u32> = pairs.iter().map(|pair| u32::from(u16::from_le_bytes(*pair))).collect();
     let log_probs: Vec<f32> = pairs
@@ -36,7 +42,8 @@ fuzz_target!(|data: &[u8]| {
             low => f32::from(low) / -32.0,
         })
         .collect();
-    let log_probs = if mode == ParseMode::Default { &log_probs[..] } else { &[] };
+    // Those of the tokens after the first; without any, the original's reading takes another way.
+    let log_probs = if task_byte < 128 { log_probs.get(1..).unwrap_or_default() } else { &[] };
     let answer = Answer { token_ids: &token_ids, log_probs };
     let Ok(output) = task.parse(tokenizer(), answer, picture, mode) else {
         return;

@@ -1,4 +1,5 @@
-//! Pixels in, model input out: the CPU reference of Belvedere's preprocessing.
+//! Pixels in, model input out: the CPU reference of preprocessing, and the kernels that do the same, and decoding's small
+//! steps, on a GPU.
 //!
 //! A decoded picture is borrowed as an [`ImageView`] (NV12, I420 or packed RGB). A [`PreprocessPlan`] turns
 //! it into [`PixelValues`]: YUV to RGB as [`Colorimetry`] defines it, a resize that is equal to Pillow's

@@ -4,7 +4,7 @@ use belvedere_kernels::{ImageView, PreprocessPlan};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of};
+use crate::decode::{DecoderConfig, Generation, GenerationOptions, generate, log_probs_of, portions};
 use crate::encoded_pictures::EncodedPictures;
 use crate::engine::ort::{OrtEngine, OrtOptions};
 use crate::engine::tensorrt::{GpuMachine, LARGEST_FRAME_PX, OnBuild};
@@ -250,7 +250,8 @@ impl Florence {
         self.engine.in_flight().map(|in_flight| in_flight.slots())
     }
 
-    /// Answers prompts about one picture together, in their order.
+    /// Answers prompts about one picture together, in their order: many of them in several batches, where the engine decodes
+    /// by batches.
     ///
     /// # Errors
     /// Options out of range, a prompt that is too long, an engine failure, logits that are not finite, cancellation.
@@ -283,8 +284,8 @@ impl Florence {
         self.engine.keep(features, prompt, cancel)
     }
 
-    /// How probable the model holds given answers: `answers[i]` to `prompts[i]`. It takes one pass of the decoder, or as
-    /// many steps as the longest answer has tokens where sequences join a running batch. Answers are
+    /// How probable the model holds given answers: `answers[i]` to `prompts[i]`. It takes a pass of the decoder for
+    /// every few of them, or as many steps as the longest answer has tokens where sequences join a running batch. Answers are
     /// whole sequences, as in [`Generation::token_ids`]; entry t of a result is the log-probability of token t + 1,
     /// unlike [`Generation::log_probs`] without any bans.
     ///
@@ -297,18 +298,25 @@ impl Florence {
         cancel: &CancelToken,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         cancel.check()?;
+        same_number(prompts.len(), answers.len(), 1)?;
         if let Some(in_flight) = self.engine.in_flight() {
-            same_number(prompts.len(), answers.len(), 1)?;
             let joining =
                 prompts.iter().zip(answers).map(|(kept, answer)| (Source::Kept(kept), How::Follow(answer)));
             return Ok(log_probs(self.submissions.together(in_flight, joining, cancel)?));
         }
-        let precision = self.engine.precision();
-        let mut batch = self.engine.resume(prompts, limits(1, answers))?;
-        log_probs_of(batch.force(answers, 1)?, answers, self.decoder.vocabulary, precision)
+        let (precision, vocabulary) = (self.engine.precision(), self.decoder.vocabulary);
+        let mut scored = Vec::with_capacity(answers.len());
+        for portion in portions::of_answers(answers, 1, vocabulary) {
+            cancel.check()?;
+            let prompts = prompts.get(portion.clone()).unwrap_or_default();
+            let answers = answers.get(portion).unwrap_or_default();
+            let mut batch = self.engine.resume(prompts, limits(1, answers))?;
+            scored.extend(log_probs_of(batch.force(answers, 1)?, answers, vocabulary, precision)?);
+        }
+        Ok(scored)
     }
 
-    /// How probable the model holds given answers about one picture, whose prompts are encoded together: `answers_each`
+    /// How probable the model holds given answers about one picture, whose prompts are encoded a few together: `answers_each`
     /// answers to each prompt, those to the first prompt first. See [`score_kept`](Self::score_kept).
     ///
     /// # Errors
@@ -321,18 +329,26 @@ impl Florence {
         answers_each: usize,
         cancel: &CancelToken,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
+        same_number(prompts.len(), answers.len(), answers_each)?;
         if let Some(in_flight) = self.engine.in_flight() {
-            same_number(prompts.len(), answers.len(), answers_each)?;
             let joining = answers.iter().enumerate().filter_map(|(place, answer)| {
                 let prompt = prompts.get(place / answers_each)?;
                 Some((Source::Prompt { features, prompt }, How::Follow(answer)))
             });
             return Ok(log_probs(self.submissions.together(in_flight, joining, cancel)?));
         }
-        let precision = self.engine.precision();
-        let mut batch = self.engine.start(features, prompts, limits(answers_each, answers), cancel)?;
-        cancel.check()?;
-        log_probs_of(batch.force(answers, answers_each)?, answers, self.decoder.vocabulary, precision)
+        let (precision, vocabulary) = (self.engine.precision(), self.decoder.vocabulary);
+        let mut scored = Vec::with_capacity(answers.len());
+        for portion in portions::of_answers(answers, answers_each, vocabulary) {
+            cancel.check()?;
+            let rows = portion.start * answers_each..portion.end * answers_each;
+            let prompts = prompts.get(portion).unwrap_or_default();
+            let answers = answers.get(rows).unwrap_or_default();
+            let mut batch = self.engine.start(features, prompts, limits(answers_each, answers), cancel)?;
+            cancel.check()?;
+            scored.extend(log_probs_of(batch.force(answers, answers_each)?, answers, vocabulary, precision)?);
+        }
+        Ok(scored)
     }
 
     /// Greedy, with what the checkpoint itself asks for.

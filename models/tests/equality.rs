@@ -88,7 +88,7 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                 let at = sample[0].as_u64().expect("a row") as usize * features.dim
                     + sample[1].as_u64().expect("a column") as usize;
                 let expected = sample[2].as_f64().expect("a value");
-                if (f64::from(values[at]) - expected).abs() > 1e-3 {
+                if (f64::from(values[at]) - expected).abs() > 1e-4 {
                     wrong.push(format!(
                         "{} {name}: feature {at} is {}, expected {expected}",
                         shape["name"], values[at]

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use belvedere_models::decode::{DecoderConfig, EarlyStopping};
 use belvedere_models::engine::scripted::ScriptedEngine;
+use belvedere_models::engine::{BatchLimits, DecodeBatch, KeptPrompt, Pixels};
 use belvedere_models::evidence::{Asked, Examiner, Look};
 use belvedere_models::{
-    CancelToken, Florence, FoundPhrase, Generation, PhraseForm, PictureSize, Prompt, Region, ScoreWeights,
-    Shape, StageTimes, Tokenizer, WatchedPhrase,
+    CancelToken, Engine, Evidence, Florence, FoundPhrase, Generation, ImageFeatures, ModelError, PhraseForm,
+    PictureSize, Prompt, Region, ScoreWeights, Shape, StageTimes, Tokenizer, WatchedPhrase,
 };
 
 const ROWS: usize = 51289;
@@ -45,7 +46,13 @@ fn florence_with_room(favours: Option<(&str, &str, f32)>, room: usize) -> Floren
         }
         logits
     };
-    let decoder = DecoderConfig {
+    let mut engine = ScriptedEngine::new(ROWS, script);
+    engine.room = room;
+    Florence::with_engine(Box::new(engine), decoder())
+}
+
+fn decoder() -> DecoderConfig {
+    DecoderConfig {
         vocabulary: ROWS,
         decoder_start: 2,
         eos: 2,
@@ -54,10 +61,61 @@ fn florence_with_room(favours: Option<(&str, &str, f32)>, room: usize) -> Floren
         no_repeat_ngram: 3,
         early_stopping: EarlyStopping::AtOnce,
         max_positions: 1024,
-    };
-    let mut engine = ScriptedEngine::new(ROWS, script);
-    engine.room = room;
-    Florence::with_engine(Box::new(engine), decoder)
+    }
+}
+
+/// That model, which cannot keep a prompt that contains the token.
+struct Unwilling {
+    inner: ScriptedEngine,
+    token: u32,
+}
+
+impl Engine for Unwilling {
+    fn description(&self) -> String {
+        self.inner.description()
+    }
+
+    fn precision(&self) -> &'static str {
+        self.inner.precision()
+    }
+
+    fn encode_image(
+        &mut self,
+        pixels: Pixels<'_>,
+        cancel: &CancelToken,
+    ) -> Result<ImageFeatures, ModelError> {
+        self.inner.encode_image(pixels, cancel)
+    }
+
+    fn start<'e>(
+        &'e mut self,
+        features: &ImageFeatures,
+        prompts: &[&[u32]],
+        limits: BatchLimits,
+        cancel: &CancelToken,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        self.inner.start(features, prompts, limits, cancel)
+    }
+
+    fn keep(
+        &mut self,
+        features: &ImageFeatures,
+        prompt: &[u32],
+        cancel: &CancelToken,
+    ) -> Result<KeptPrompt, ModelError> {
+        if prompt.contains(&self.token) {
+            return Err(ModelError::Request { what: "memory", reason: "there is none".to_owned() });
+        }
+        self.inner.keep(features, prompt, cancel)
+    }
+
+    fn resume<'e>(
+        &'e mut self,
+        prompts: &[&KeptPrompt],
+        limits: BatchLimits,
+    ) -> Result<Box<dyn DecodeBatch + 'e>, ModelError> {
+        self.inner.resume(prompts, limits)
+    }
 }
 
 /// An answer in which every token but the forced one has this log-probability.
@@ -281,5 +339,160 @@ fn where_too_few_questions_can_be_kept_the_evidence_is_the_same() {
         }
         // What fits is kept again.
         assert_eq!(found.has_kept(phrases[1].prompt()), room > 0, "room for {room}");
+    }
+}
+
+/// Phrases that an examiner is shown with a box each.
+struct Shown {
+    tokenizer: Tokenizer,
+    phrases: Vec<WatchedPhrase>,
+}
+
+impl Shown {
+    fn new(count: usize) -> Shown {
+        let tokenizer = tokenizer();
+        let phrases = (0..count)
+            .map(|i| WatchedPhrase::new(&tokenizer, &format!("car of kind {i}"), 400).unwrap())
+            .collect();
+        Shown { tokenizer, phrases }
+    }
+
+    fn examine(
+        &self,
+        examiner: &mut Examiner,
+        florence: &mut Florence,
+        which: std::ops::Range<usize>,
+    ) -> Vec<FoundPhrase> {
+        let phrases: Vec<&WatchedPhrase> = self.phrases[which].iter().collect();
+        let said = answer("car<loc_1><loc_2><loc_3><loc_4>", -0.5);
+        let places: Vec<[usize; 1]> = (0..phrases.len()).map(|place| [place]).collect();
+        let asked: Vec<Asked<'_>> = phrases
+            .iter()
+            .zip(&places)
+            .map(|(phrase, place)| Asked { prompt: phrase.prompt(), phrases: place, answer: &said })
+            .collect();
+        let features = ScriptedEngine::features();
+        let look =
+            Look { features: &features, picture: PICTURE, phrases: &phrases, asked: &asked, detected: &[] };
+        examiner.examine(florence, &self.tokenizer, look, &CancelToken::new()).unwrap()
+    }
+
+    fn kept(&self, examiner: &Examiner) -> Vec<usize> {
+        (0..self.phrases.len()).filter(|i| examiner.has_kept(self.phrases[*i].prompt())).collect()
+    }
+}
+
+/// One that asks no region back: for what is kept alone.
+fn cheap_examiner() -> Examiner {
+    Examiner::new(ScoreWeights { doubt: (2.0, 2.0), ..ScoreWeights::UNFITTED }, 8, 8)
+}
+
+#[test]
+fn the_questions_of_several_cameras_are_kept_beside_each_other() {
+    let shown = Shown::new(44);
+    let (mut examiner, mut model) = (cheap_examiner(), florence(None));
+    for camera in [0..22, 22..44, 0..22] {
+        shown.examine(&mut examiner, &mut model, camera);
+    }
+    assert_eq!(shown.kept(&examiner), (0..44).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_more_questions_are_kept_than_there_is_room_for_and_those_not_asked_lately_go_first() {
+    let shown = Shown::new(100);
+    let (mut examiner, mut model) = (cheap_examiner(), florence(None));
+    let found = shown.examine(&mut examiner, &mut model, 0..100);
+    assert!(found.iter().all(|found| found.regions[0].evidence.contrast > 5.0), "every phrase has contrast");
+    assert_eq!(shown.kept(&examiner), (0..64).collect::<Vec<_>>());
+    shown.examine(&mut examiner, &mut model, 10..64);
+    shown.examine(&mut examiner, &mut model, 60..70);
+    let kept: Vec<usize> = shown.kept(&examiner);
+    assert_eq!(kept.len(), 64);
+    assert!((10..70).all(|i| kept.contains(&i)), "{kept:?}");
+}
+
+#[test]
+fn a_question_that_cannot_be_kept_costs_its_own_phrase_the_contrast_and_nothing_else() {
+    let shown = Shown::new(3);
+    let token = tokenizer().encode(" 1").unwrap()[1];
+    let engine = Unwilling { inner: ScriptedEngine::new(ROWS, |_, _| vec![0.0; ROWS]), token };
+    let mut model = Florence::with_engine(Box::new(engine), decoder());
+    let found = shown.examine(&mut cheap_examiner(), &mut model, 0..3);
+    let contrasts: Vec<f32> = found.iter().map(|found| found.regions[0].evidence.contrast).collect();
+    assert!(contrasts[0] > 5.0 && contrasts[1] == 0.0 && contrasts[2] > 5.0, "{contrasts:?}");
+}
+
+#[test]
+fn a_detected_object_with_an_endless_label_is_no_rival() {
+    let said = answer("red car<loc_100><loc_200><loc_300><loc_400>", -0.5);
+    let shape = Shape::Box([100.0, 200.0, 300.0, 400.0]);
+    for (words, is_rival) in [(3, true), (100, false)] {
+        let detected = [Region { label: "dog ".repeat(words), score: None, shape: shape.clone() }];
+        let found = examine(
+            &mut florence(None),
+            &["red car"],
+            PhraseForm::Each,
+            std::slice::from_ref(&said),
+            &detected,
+        );
+        assert_eq!(found[0].regions[0].evidence.rival.is_some(), is_rival, "{words} words");
+    }
+}
+
+#[test]
+fn white_space_between_the_boxes_of_a_phrase_is_no_other_phrase() {
+    let said = answer("blue dog<loc_1><loc_2><loc_3><loc_4> <loc_500><loc_500><loc_600><loc_600>", -0.5);
+    let found = examine(&mut florence(None), &["red car", "blue dog"], PhraseForm::Grouped, &[said], &[]);
+    assert_eq!(found[1].regions.len(), 2, "{found:?}");
+}
+
+#[test]
+fn evidence_that_is_not_finite_scores_nothing() {
+    let good = Evidence { location: 0.9, label: -0.1, contrast: 3.0, region: Some(-0.1), rival: Some(-4.0) };
+    let weights = ScoreWeights::UNFITTED;
+    assert!(weights.score(&good) > 0.5);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for evidence in [
+            Evidence { location: bad, ..good },
+            Evidence { label: bad, ..good },
+            Evidence { contrast: bad, ..good },
+            Evidence { region: Some(bad), ..good },
+            Evidence { rival: Some(bad), ..good },
+        ] {
+            assert_eq!(weights.score(&evidence), 0.0, "{evidence:?}");
+        }
+    }
+}
+
+#[test]
+fn many_answers_are_judged_as_each_of_them_is_alone() {
+    let mut model = florence(Some((" kind 1", "car", 3.0)));
+    let shown = Shown::new(40);
+    let (features, cancel) = (ScriptedEngine::features(), CancelToken::new());
+    let prompts: Vec<&[u32]> = shown.phrases.iter().map(|phrase| phrase.prompt().token_ids()).collect();
+    let texts = ["car", "a very small dog", "car car<loc_7>"];
+    let answers: Vec<Vec<u32>> = (0..120).map(|i| answer(texts[i % 7 % 3], 0.0).token_ids).collect();
+    let answers: Vec<&[u32]> = answers.iter().map(Vec::as_slice).collect();
+    let together = model.score(&features, &prompts, &answers, 3, &cancel).unwrap();
+    let kept: Vec<KeptPrompt> =
+        prompts.iter().map(|prompt| model.keep_prompt(&features, prompt, &cancel).unwrap()).collect();
+    let firsts: Vec<&[u32]> = answers.iter().step_by(3).copied().collect();
+    let later = model.score_kept(&kept.iter().collect::<Vec<_>>(), &firsts, &cancel).unwrap();
+    assert_eq!((together.len(), later.len()), (120, 40));
+    for (place, prompt) in prompts.iter().enumerate() {
+        let own = 3 * place..3 * place + 3;
+        let alone = model.score(&features, &[prompt], &answers[own.clone()], 3, &cancel).unwrap();
+        assert_eq!(alone, together[own.clone()]);
+        assert_eq!(later[place], together[own.start]);
+    }
+}
+
+#[test]
+fn answers_that_do_not_fit_the_prompts_are_refused_as_a_request() {
+    let (mut model, features, cancel) = (florence(None), ScriptedEngine::features(), CancelToken::new());
+    for (answers, each) in [(0, 0), (1, 0), (3, 2), (1, 2)] {
+        let answers = vec![&[2_u32, 0, 5][..]; answers];
+        let refused = model.score(&features, &[&[0, 2]], &answers, each, &cancel);
+        assert!(matches!(refused, Err(ModelError::Request { what: "answers", .. })), "{refused:?}");
     }
 }

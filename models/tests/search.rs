@@ -2,7 +2,7 @@
 
 use belvedere_models::decode::{DecoderConfig, EarlyStopping, Generation, GenerationOptions, generate};
 use belvedere_models::engine::scripted::ScriptedEngine;
-use belvedere_models::{CancelToken, ModelError};
+use belvedere_models::{CancelToken, Florence, ModelError};
 use serde_json::Value;
 
 fn mixed(z: u64) -> u64 {
@@ -116,6 +116,34 @@ fn a_batch_gives_every_prompt_what_it_gets_alone() {
             assert_eq!((alone.token_ids, alone.log_probs), (result.token_ids, result.log_probs));
         }
     }
+}
+
+#[test]
+fn many_prompts_are_decoded_in_batches_of_a_bounded_size_and_answered_as_alone() {
+    for (beams, most_rows) in [(1, 16), (3, 30)] {
+        let script = |prompt: &[u32], history: &[u32]| logits(u64::from(prompt[0]), 3, 1.0, 30, history);
+        let options = GenerationOptions { beams, max_new_tokens: 40, ..GenerationOptions::default() };
+        let prompts: Vec<[u32; 1]> = (1..=40).map(|seed| [seed]).collect();
+        let prompts: Vec<&[u32]> = prompts.iter().map(<[_; 1]>::as_slice).collect();
+        let mut engine = ScriptedEngine::new(30, script);
+        let together = run(&mut engine, &prompts, 30, &options).expect("a batch");
+        assert!(engine.rows_per_call.iter().all(|rows| *rows <= most_rows), "{:?}", engine.rows_per_call);
+        assert_eq!(together.len(), 40);
+        assert!(together.iter().all(|generation| generation.timing == together[0].timing));
+        for (prompt, result) in prompts.iter().zip(together) {
+            let alone =
+                run(&mut ScriptedEngine::new(30, script), &[prompt], 30, &options).expect("one").remove(0);
+            assert_eq!((alone.token_ids, alone.log_probs), (result.token_ids, result.log_probs));
+        }
+    }
+}
+
+#[test]
+fn a_checkpoints_own_end_of_a_search_is_what_nobody_has_to_ask_for() {
+    let decoder = DecoderConfig { early_stopping: EarlyStopping::WhenUnlikely, ..config(20) };
+    let engine = ScriptedEngine::new(20, |_, history| logits(5, 3, 0.0, 20, history));
+    let florence = Florence::with_engine(Box::new(engine), decoder);
+    assert_eq!(florence.default_options().early_stopping, EarlyStopping::WhenUnlikely);
 }
 
 #[test]

@@ -45,8 +45,9 @@ impl Analyst {
             Some(dir) => dir.clone(),
             None => bundled::checkpoint()?,
         };
-        let checkpoint = Checkpoint::open(&dir)?;
+        let mut checkpoint = Checkpoint::open(&dir)?;
         let tokenizer = tokenizer(&dir, &checkpoint)?;
+        checkpoint.fit_to(&tokenizer)?;
         let spec = checkpoint.preprocess_spec().clone();
         let options = LoadOptions {
             width: spec.width,

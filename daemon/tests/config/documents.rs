@@ -59,7 +59,9 @@ fn every_example_in_the_documents_is_a_right_configuration() {
     let mut documents = vec![root.join("README.md")];
     documents.extend(fs::read_dir(root.join("daemon/docs")).unwrap().map(|entry| entry.unwrap().path()));
     let mut count = 0;
-    for document in documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+    for document in
+        documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+    {
         for example in examples(&fs::read_to_string(document).unwrap()) {
             let folder = completed(&example);
             if let Err(problems) = folder.load() {

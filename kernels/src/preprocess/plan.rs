@@ -35,7 +35,7 @@ impl PreprocessPlan {
     /// the [`PreprocessSpec`] says.
     ///
     /// # Errors
-    /// None today; a device version may fail.
+    /// None today: a picture was checked when it was made.
     pub fn run(&mut self, picture: &ImageView<'_>) -> Result<PixelValues, KernelError> {
         let mut values = PixelValues { width: 0, height: 0, data: Vec::new() };
         self.run_into(picture, &mut values)?;

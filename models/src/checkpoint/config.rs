@@ -6,7 +6,7 @@ use super::config_json;
 use crate::ModelError;
 use crate::decode::EarlyStopping;
 
-/// Rows of the embedding that mean something: the tokenizer's 50265 entries and the 1024 added tokens.
+/// Rows of the published embeddings that mean something: the tokenizer's 50265 entries and the 1024 added tokens.
 /// Native checkpoints carry `<image>` and padding rows above them, which must never be generated.
 pub const TOKENIZER_ROWS: usize = 51289;
 
@@ -72,6 +72,8 @@ pub struct TextConfig {
     pub decoder_ffn: usize,
     /// Rows of the embedding in the file: 51289 (original) or 51328 (native).
     pub vocabulary: usize,
+    /// Rows that mean something: [`TOKENIZER_ROWS`], until a tokenizer says more exactly.
+    pub tokens: usize,
     /// Longest sequence, image tokens included; the position table has two rows more.
     pub max_positions: usize,
     /// Whether embeddings are multiplied by the square root of `d_model` (no published checkpoint does).
@@ -81,7 +83,7 @@ pub struct TextConfig {
 impl TextConfig {
     /// Rows of the logits: the embedding without the rows above the tokenizer's vocabulary.
     pub fn logit_rows(&self) -> usize {
-        self.vocabulary.min(TOKENIZER_ROWS)
+        self.vocabulary.min(self.tokens)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::config::{FlorenceConfig, GenerationDefaults, Layout, TextConfig, VisionConfig};
+use super::config::{FlorenceConfig, GenerationDefaults, Layout, TOKENIZER_ROWS, TextConfig, VisionConfig};
 use super::generation_json::RawGeneration;
 use crate::ModelError;
 use crate::decode::EarlyStopping;
@@ -252,6 +252,7 @@ fn parse_text(reader: &Reader<'_>, raw: RawText) -> Result<(TextConfig, Generati
         encoder_ffn: size("encoder_ffn_dim", raw.encoder_ffn_dim, MAX_WIDTH)?,
         decoder_ffn: size("decoder_ffn_dim", raw.decoder_ffn_dim, MAX_WIDTH)?,
         vocabulary: size("vocab_size", raw.vocab_size, MAX_TOKENS)?,
+        tokens: TOKENIZER_ROWS,
         max_positions: size("max_position_embeddings", raw.max_position_embeddings, MAX_TOKENS)?,
         scale_embedding: raw.scale_embedding.unwrap_or(false),
     };

@@ -11,6 +11,7 @@ use super::inventory::{LM_HEAD, LOGITS_BIAS, SHARED};
 use super::safetensors_file::SafetensorsFile;
 use super::{FlorenceConfig, Layout, Weights, preprocessor_json};
 use crate::ModelError;
+use crate::tokens::Tokenizer;
 
 // Where the token embedding may be, in the order of the loader rule (specification section 2.2).
 const EMBEDDING_NAMES: [&str; 4] = [
@@ -114,6 +115,18 @@ impl Checkpoint {
     /// The model's shape and defaults.
     pub fn config(&self) -> &FlorenceConfig {
         &self.config
+    }
+
+    /// Takes the number of tokens from the checkpoint's own tokenizer: rows above them are never generated, and those of a
+    /// fine-tune's additional tokens can be. To be called before the model is loaded.
+    ///
+    /// # Errors
+    /// A token that the configuration relies on is above them.
+    pub fn fit_to(&mut self, tokenizer: &Tokenizer) -> Result<(), ModelError> {
+        self.config.text.tokens = tokenizer.vocabulary().len as usize;
+        let path = self.dir.join("config.json");
+        let bad = |key: &str, reason| ModelError::Config { path: path.clone(), key: key.to_owned(), reason };
+        RawGeneration::default().over(self.config.generation.clone(), &self.config.text, bad).map(drop)
     }
 
     /// How pictures become the model's input, from `preprocessor_config.json`. Set other sides before use to run the

@@ -12,6 +12,7 @@ use super::*;
 use crate::ModelError;
 use crate::decode::EarlyStopping;
 use crate::synthetic::{StoredType, SyntheticModel};
+use crate::tokens::Tokenizer;
 
 type Stored = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
@@ -231,6 +232,18 @@ fn the_native_layouts_generation_config_decides_and_the_originals_does_not() {
         forced_eos: Some(7),
     };
     assert_eq!(opened(Layout::Native), decided);
+}
+
+#[test]
+fn the_tokenizer_says_which_rows_are_tokens() {
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny");
+    let mut checkpoint = Checkpoint::open(&tiny).unwrap();
+    let rows = checkpoint.config().text.vocabulary;
+    assert_eq!(checkpoint.config().logit_rows(), rows, "nothing else is known");
+    let tokenizer = Tokenizer::open(&tiny.join("tokenizer.json"), rows).unwrap();
+    checkpoint.fit_to(&tokenizer).unwrap();
+    assert_eq!(checkpoint.config().logit_rows(), tokenizer.vocabulary().len as usize);
+    assert!(checkpoint.config().logit_rows() < rows, "rows above the tokens are padding");
 }
 
 #[test]

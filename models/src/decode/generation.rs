@@ -2,11 +2,12 @@ use std::time::{Duration, Instant};
 
 use super::beam::BeamSearch;
 use super::greedy::Greedy;
+use super::portions;
 use super::processors::Processors;
 use super::scan::all_finite;
 use crate::ModelError;
 use crate::checkpoint::FlorenceConfig;
-use crate::engine::{BatchLimits, CancelToken, Engine, ImageFeatures, NextRow};
+use crate::engine::{BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, Logits, NextRow};
 
 /// What decoding needs to know of a checkpoint (spec 1.3, 4.5). All ids come from its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Default for GenerationOptions {
     }
 }
 
-/// Where the time of a generation went. Where an engine decodes a call's prompts as one batch, they share one of these.
+/// Where the time of a generation went. Where an engine decodes a call's prompts in batches, they share one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StageTimes {
     /// Waiting for a place among the sequences that run together.
@@ -142,8 +143,8 @@ struct Active {
     rows: usize,
 }
 
-/// Decodes a batch of prompts over one picture. Results stand in the order of the prompts and are the same whatever
-/// else is in the batch, up to the engine's own rounding.
+/// Decodes prompts over one picture in batches of a bounded size. Results stand in the order of the prompts and are the
+/// same whatever else is asked with them, up to the engine's own rounding.
 ///
 /// # Errors
 /// Options out of range, anything the engine reports, logits that are not finite, cancellation (checked before every
@@ -163,30 +164,57 @@ pub fn generate(
     if let Some(done) = opening.complete() {
         return Ok(vec![done; prompts.len()]);
     }
-    let Opening { processors, prefix } = opening;
-    let max_length = processors.max_length;
-
     let mut timing = StageTimes::default();
-    let precision = engine.precision();
-    let mut clock = Instant::now();
-    cancel.check()?;
-    let limits = BatchLimits { beams: options.beams, max_length };
-    let mut batch = engine.start(features, prompts, limits, cancel)?;
-    timing.encoder_ms = lap_ms(&mut clock);
+    let mut finished = Vec::with_capacity(prompts.len());
+    for portion in portions::of_prompts(prompts.len(), options.beams) {
+        let prompts = prompts.get(portion).unwrap_or_default();
+        let limits = BatchLimits { beams: options.beams, max_length: opening.processors.max_length };
+        let mut clock = Instant::now();
+        cancel.check()?;
+        let precision = engine.precision();
+        let mut batch = engine.start(features, prompts, limits, cancel)?;
+        timing.encoder_ms += lap_ms(&mut clock);
+        let tokens = Tokens { vocabulary: config.vocabulary, precision };
+        finished.extend(decode(
+            batch.as_mut(),
+            prompts.len(),
+            &opening,
+            options,
+            tokens,
+            &mut timing,
+            cancel,
+        )?);
+    }
+    Ok(finished
+        .into_iter()
+        .map(|Finished { token_ids, log_probs }| Generation { token_ids, log_probs, timing })
+        .collect())
+}
 
-    let mut finished: Vec<Option<Finished>> = prompts.iter().map(|_| None).collect();
-    let mut active: Vec<Active> = (0..prompts.len())
-        .map(|item| Active { item, search: search(options, processors, &prefix), first_row: item, rows: 1 })
+/// Decodes a batch of `items` prompts, from its first step to the last item's end.
+fn decode(
+    batch: &mut dyn DecodeBatch,
+    items: usize,
+    Opening { processors, prefix }: &Opening,
+    options: &GenerationOptions,
+    tokens: Tokens,
+    timing: &mut StageTimes,
+    cancel: &CancelToken,
+) -> Result<impl Iterator<Item = Finished>, ModelError> {
+    let mut clock = Instant::now();
+    let mut finished: Vec<Option<Finished>> = (0..items).map(|_| None).collect();
+    let mut active: Vec<Active> = (0..items)
+        .map(|item| Active { item, search: search(options, *processors, prefix), first_row: item, rows: 1 })
         .collect();
-    let mut next: Vec<NextRow> = Vec::with_capacity(prompts.len() * options.beams);
+    let mut next: Vec<NextRow> = Vec::with_capacity(items * options.beams);
 
     cancel.check()?;
     for step in 0.. {
-        let logits = if step == 0 { batch.prefill(&prefix)? } else { batch.step(&next)? };
+        let logits = if step == 0 { batch.prefill(prefix)? } else { batch.step(&next)? };
         if step == 0 {
-            timing.prefill_ms = lap_ms(&mut clock);
+            timing.prefill_ms += lap_ms(&mut clock);
         }
-        let mut rows = token_rows(logits, config.vocabulary, step, precision)?;
+        let mut rows = tokens.rows(logits, step)?;
         next.clear();
         active = active
             .into_iter()
@@ -205,19 +233,14 @@ pub fn generate(
                 }
             })
             .collect();
-        timing.steps = step;
         if active.is_empty() {
             break;
         }
+        timing.steps += 1;
         cancel.check()?;
     }
-    timing.decode_ms = lap_ms(&mut clock);
-
-    Ok(finished
-        .into_iter()
-        .flatten()
-        .map(|Finished { token_ids, log_probs }| Generation { token_ids, log_probs, timing })
-        .collect())
+    timing.decode_ms += lap_ms(&mut clock);
+    Ok(finished.into_iter().flatten())
 }
 
 /// What is known of a sequence before the model runs. Forced tokens need no logits.
@@ -273,17 +296,22 @@ fn search(options: &GenerationOptions, processors: Processors, prefix: &[u32]) -
     Search::Beam(BeamSearch::new(options, processors, prefix))
 }
 
-/// The rows, cut to the tokens there are, every value known to be finite.
-fn token_rows<'l>(
-    logits: crate::engine::Logits<'l>,
+/// The tokens that can be chosen, and the precision in which they are weighed.
+#[derive(Clone, Copy)]
+struct Tokens {
     vocabulary: usize,
-    step: usize,
     precision: &'static str,
-) -> Result<Vec<&'l mut [f32]>, ModelError> {
-    let rows: Vec<&mut [f32]> = logits.into_rows().map(|row| cut(row, vocabulary)).collect();
-    match rows.iter().position(|row| !all_finite(row)) {
-        Some(row) => Err(ModelError::LogitsNotFinite { step, row, precision }),
-        None => Ok(rows),
+}
+
+impl Tokens {
+    /// The rows, cut to the tokens there are, every value known to be finite.
+    fn rows<'l>(self, logits: Logits<'l>, step: usize) -> Result<Vec<&'l mut [f32]>, ModelError> {
+        let Tokens { vocabulary, precision } = self;
+        let rows: Vec<&mut [f32]> = logits.into_rows().map(|row| cut(row, vocabulary)).collect();
+        match rows.iter().position(|row| !all_finite(row)) {
+            Some(row) => Err(ModelError::LogitsNotFinite { step, row, precision }),
+            None => Ok(rows),
+        }
     }
 }
 

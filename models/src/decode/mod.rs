@@ -4,6 +4,7 @@ mod beam;
 mod forced;
 mod generation;
 mod greedy;
+pub(crate) mod portions;
 mod processors;
 mod scan;
 

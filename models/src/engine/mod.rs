@@ -6,6 +6,7 @@ mod device_memory;
 mod in_flight;
 pub mod ort;
 pub mod scripted;
+mod step_rows;
 pub mod tensorrt;
 mod view_encoder;
 
@@ -17,6 +18,7 @@ use belvedere_kernels::PixelValues;
 pub use cancel::{CancelGuard, CancelToken};
 pub use device_memory::DeviceMemory;
 pub use in_flight::{Ended, How, InFlight, Source, Ticket};
+use step_rows::StepRows;
 pub use view_encoder::{EncodedViews, ViewEncoder};
 
 use crate::ModelError;
@@ -225,8 +227,8 @@ pub trait Engine: Send {
 /// Sequences being decoded together.
 ///
 /// Rows are grouped by item, items in the order of the prompts. [`prefill`](Self::prefill) is called once and first:
-/// it leaves one row an item. ([`force`](Self::force) is called instead of everything else.) Every [`step`](Self::step) then names its rows by parent: several rows with one parent
-/// make beams, an item none of whose rows is named has finished and leaves the batch, its caches with it.
+/// it leaves one row an item. ([`force`](Self::force) is called instead of everything else.) Every [`step`](Self::step)
+/// then names its rows by parent: several rows with one parent make beams, an item none of whose rows is named has finished and leaves the batch, its caches with it.
 /// Self-attention caches follow the parents; cross-attention caches belong to the item and are never copied.
 pub trait DecodeBatch {
     /// Feeds the same first tokens to every item, and returns one row of logits an item.

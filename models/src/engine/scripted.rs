@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::{
     BatchLimits, CancelToken, DecodeBatch, Engine, ImageFeatures, KeptPrompt, Logits, NextRow, Pixels,
+    StepRows,
 };
 use crate::ModelError;
 
@@ -148,6 +149,12 @@ impl DecodeBatch for ScriptedBatch<'_> {
     }
 
     fn step(&mut self, rows: &[NextRow]) -> Result<Logits<'_>, ModelError> {
+        // All items of a call have as many rows.
+        let items = self.rows.chunk_by(|a, b| a.0 == b.0).count();
+        let per_item = self.rows.len().checked_div(items).unwrap_or(0);
+        if StepRows::new(rows, items, per_item, self.limits.beams).is_none() {
+            return Err(refusal(StepRows::RULE));
+        }
         let next: Option<Vec<_>> = rows
             .iter()
             .map(|row| {
@@ -156,11 +163,6 @@ impl DecodeBatch for ScriptedBatch<'_> {
             })
             .collect();
         self.rows = next.ok_or_else(|| refusal("a parent that is not a row"))?;
-        let groups: Vec<usize> = self.rows.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).collect();
-        let uniform = groups.windows(2).all(|pair| pair[0] == pair[1]);
-        if rows.is_empty() || !uniform || groups.iter().any(|group| *group > self.limits.beams) {
-            return Err(refusal("rows must stand together by item, as many for each, at most the beams"));
-        }
         self.run()
     }
 }

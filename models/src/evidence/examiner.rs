@@ -1,24 +1,26 @@
 //! Gathers the evidence.
 
-use std::collections::HashMap;
-
+use super::blank_prompts::BlankPrompts;
 use super::said_box::SaidBox;
 use super::watched_phrase::PhraseName;
 use super::{Evidence, FoundPhrase, FoundRegion, ScoreWeights, WatchedPhrase};
 use crate::ModelError;
 use crate::decode::Generation;
-use crate::engine::{CancelToken, ImageFeatures, KeptPrompt, Pixels};
+use crate::engine::{CancelToken, ImageFeatures, KeptPrompt};
 use crate::florence::Florence;
 use crate::parse::{Region, Shape};
-use crate::tasks::{PictureSize, Prompt};
+use crate::tasks::{PictureSize, Prompt, Task};
 use crate::tokens::Tokenizer;
 
-/// Prompts over the blank picture that are kept at most; full-size base holds 22 MB for each.
-const MAX_KEPT: usize = 64;
+/// Questions that are asked about the blank picture together.
+const BLANK_TOGETHER: usize = 16;
 /// Regions of one phrase that are asked back at most.
 const MAX_CHECKED: usize = 4;
 /// Rivals of one region at most.
 const MAX_RIVALS: usize = 8;
+/// A detected object whose label has more tokens is no rival: labels are a model's text, and every rival costs as much as
+/// the longest.
+const MAX_RIVAL_TOKENS: usize = 16;
 /// A detected object is a rival for a region that it overlaps by this share of their union.
 const SAME_PLACE: f32 = 0.5;
 
@@ -52,18 +54,13 @@ pub struct Look<'a> {
 ///
 /// - Location and label are read off the answer's own probabilities, which are those of a teacher-forced pass but for
 ///   the bans of the logits processors.
-/// - Contrast is one pass of the decoder for all phrases together, over what the encoder once made of each question and
+/// - Contrast is a pass of the decoder for every few phrases together, over what the encoder once made of each question and
 ///   a blank picture.
-/// - The region check is one pass of the encoder and one of the decoder for all regions in doubt together.
+/// - The region check is a pass of the encoder and one of the decoder for every few regions in doubt together.
 pub struct Examiner {
     weights: ScoreWeights,
-    width: usize,
-    height: usize,
-    blank: Option<ImageFeatures>,
-    /// By the prompt's text.
-    kept: HashMap<String, KeptPrompt>,
-    /// [`MAX_KEPT`], or as many as the engine had room for.
-    most_kept: usize,
+    blank: BlankPrompts,
+    has_warned: bool,
 }
 
 /// A region while evidence about it is gathered.
@@ -77,7 +74,7 @@ struct Candidate {
 impl Examiner {
     /// For a model that takes pictures of `width` by `height` pixels.
     pub fn new(weights: ScoreWeights, width: usize, height: usize) -> Examiner {
-        Examiner { weights, width, height, blank: None, kept: HashMap::new(), most_kept: MAX_KEPT }
+        Examiner { weights, blank: BlankPrompts::new(width, height), has_warned: false }
     }
 
     /// From now on no score of the cheap parts is beyond doubt.
@@ -87,12 +84,12 @@ impl Examiner {
 
     /// Whether a question over the blank picture is kept.
     pub fn has_kept(&self, prompt: &Prompt) -> bool {
-        self.kept.contains_key(prompt.text())
+        self.blank.has_kept(prompt)
     }
 
     /// Gives up what is kept for a question that will not be asked again.
     pub fn forget(&mut self, prompt: &Prompt) {
-        self.kept.remove(prompt.text());
+        self.blank.forget(prompt);
     }
 
     /// What the answers say of each of the phrases, with scores.
@@ -116,13 +113,7 @@ impl Examiner {
         self.check_regions(florence, tokenizer, look, &mut candidates, cancel)?;
         let mut found = vec![FoundPhrase::default(); phrases.len()];
         for Candidate { phrase, said, evidence, .. } in candidates {
-            let [x1, y1, x2, y2] = said.bins;
-            let box_px = [
-                picture.x_px(x1.min(x2)),
-                picture.y_px(y1.min(y2)),
-                picture.x_px(x1.max(x2)),
-                picture.y_px(y1.max(y2)),
-            ];
+            let box_px = picture.box_px(said.bins);
             if let Some(found) = found.get_mut(phrase) {
                 found.regions.push(FoundRegion { box_px, score: self.weights.score(&evidence), evidence });
             }
@@ -147,23 +138,56 @@ impl Examiner {
         if with_boxes.is_empty() {
             return Ok(());
         }
-        if self.kept.len() + with_boxes.len() > self.most_kept {
-            self.kept.retain(|text, _| with_boxes.iter().any(|(_, asked)| asked.prompt.text() == text));
+        self.blank.next_picture(with_boxes.iter().map(|(_, asked)| asked.prompt));
+        for together in with_boxes.chunks(BLANK_TOGETHER) {
+            self.contrast_together(florence, together, candidates, cancel)?;
         }
-        let prompts: Vec<&Prompt> = with_boxes.iter().map(|(_, asked)| asked.prompt).collect();
-        let answers: Vec<&[u32]> =
-            with_boxes.iter().map(|(_, asked)| asked.answer.token_ids.as_slice()).collect();
-        let blank = if self.keep(florence, &prompts, cancel)? {
-            let kept = prompts.iter().filter_map(|prompt| self.kept.get(prompt.text()));
-            florence.score_kept(&kept.collect::<Vec<_>>(), &answers, cancel)?
-        } else {
-            let blank = self.blank(florence, cancel)?;
-            let prompts: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.token_ids()).collect();
-            florence.score(&blank, &prompts, &answers, 1, cancel)?
-        };
+        Ok(())
+    }
+
+    /// A question for which there is no room is encoded each time, and one that cannot be asked costs its phrases the
+    /// contrast, and not everyone the picture.
+    fn contrast_together(
+        &mut self,
+        florence: &mut Florence,
+        asked: &[(usize, &Asked<'_>)],
+        candidates: &mut [Candidate],
+        cancel: &CancelToken,
+    ) -> Result<(), ModelError> {
+        let mut kept: Vec<KeptPrompt> = Vec::with_capacity(asked.len());
+        let (mut known, mut not_kept) = (Vec::with_capacity(asked.len()), Vec::new());
+        for (index, asked) in asked {
+            match self.blank.get(florence, asked.prompt, cancel) {
+                Ok(Some(prompt)) => {
+                    kept.push(prompt);
+                    known.push((*index, *asked));
+                }
+                Ok(None) => not_kept.push((*index, *asked)),
+                Err(ModelError::Cancelled) => return Err(ModelError::Cancelled),
+                Err(error) => self.go_without(asked.prompt, &error),
+            }
+        }
+        let mut blank = Vec::with_capacity(asked.len());
+        if !known.is_empty() {
+            let answers = answers_of(&known);
+            let scored = florence.score_kept(&kept.iter().collect::<Vec<_>>(), &answers, cancel);
+            blank.extend(scored.inspect_err(|error| {
+                // What is wrong may be what is kept.
+                if !matches!(error, ModelError::Cancelled) {
+                    self.blank.forget_all();
+                }
+            })?);
+        }
+        if !not_kept.is_empty() {
+            let picture = self.blank.picture(florence, cancel)?;
+            let prompts: Vec<&[u32]> = not_kept.iter().map(|(_, asked)| asked.prompt.token_ids()).collect();
+            let answers = answers_of(&not_kept);
+            blank.extend(florence.score(&picture, &prompts, &answers, 1, cancel)?);
+        }
+        known.extend(not_kept);
         for candidate in candidates {
-            let place = with_boxes.iter().position(|(index, _)| *index == candidate.asked);
-            let Some(((_, asked), blank)) = place.and_then(|at| Some((with_boxes.get(at)?, blank.get(at)?)))
+            let place = known.iter().position(|(index, _)| *index == candidate.asked);
+            let Some(((_, asked), blank)) = place.and_then(|at| Some((known.get(at)?, blank.get(at)?)))
             else {
                 continue;
             };
@@ -174,44 +198,14 @@ impl Examiner {
         Ok(())
     }
 
-    /// Makes sure that prompts over the blank picture are kept; false where the engine has no room for them, which a GPU may
-    /// have less of than was planned. Then what is kept goes, and is not missed: the prompts are encoded at each look.
-    fn keep(
-        &mut self,
-        florence: &mut Florence,
-        prompts: &[&Prompt],
-        cancel: &CancelToken,
-    ) -> Result<bool, ModelError> {
-        if prompts.len() > self.most_kept {
-            return Ok(false);
+    /// Says so once as a warning: it comes again with each picture.
+    fn go_without(&mut self, prompt: &Prompt, error: &ModelError) {
+        let prompt = prompt.text();
+        if std::mem::replace(&mut self.has_warned, true) {
+            tracing::debug!(prompt, %error, "no contrast for a phrase");
+        } else {
+            tracing::warn!(prompt, %error, "a question over a blank picture cannot be kept: phrases are scored without contrast");
         }
-        for prompt in prompts {
-            if self.has_kept(prompt) {
-                continue;
-            }
-            let blank = self.blank(florence, cancel)?;
-            match florence.keep_prompt(&blank, prompt.token_ids(), cancel) {
-                Ok(kept) => drop(self.kept.insert(prompt.text().to_owned(), kept)),
-                Err(error @ ModelError::Engine { .. }) => {
-                    self.most_kept = self.kept.len();
-                    self.kept.clear();
-                    tracing::warn!(%error, most = self.most_kept, "no room to keep more questions about a blank picture");
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
-    fn blank(&mut self, florence: &mut Florence, cancel: &CancelToken) -> Result<ImageFeatures, ModelError> {
-        if let Some(blank) = &self.blank {
-            return Ok(blank.clone());
-        }
-        // Normalised, 0 is the mean of all pictures: a grey one.
-        let grey = vec![0.0; 3 * self.width * self.height];
-        let pixels = Pixels { width: self.width, height: self.height, data: &grey };
-        Ok(self.blank.insert(florence.encode_image(pixels, cancel)?.0).clone())
     }
 
     /// Of a phrase's regions in doubt the best few are checked, and no others are left: an unchecked one must not stand
@@ -282,7 +276,8 @@ fn read(
     asked: &Asked<'_>,
 ) -> Result<Vec<Candidate>, ModelError> {
     let mut candidates = Vec::new();
-    for said in SaidBox::all(tokenizer, &asked.answer.token_ids) {
+    let has_polygons = asked.prompt.task() == Some(Task::OpenVocabularyDetection);
+    for said in SaidBox::all(tokenizer, &asked.answer.token_ids, has_polygons)? {
         let phrase = match asked.phrases {
             [only] => *only,
             several => {
@@ -299,7 +294,7 @@ fn read(
         };
         let (label, location) = said.log_probs(&asked.answer.log_probs);
         let evidence = Evidence {
-            location: mean(location).exp(),
+            location: mean(&location).exp(),
             label: mean(label),
             contrast: 0.0,
             region: None,
@@ -315,22 +310,20 @@ fn rivals(
     tokenizer: &Tokenizer,
     look: Look<'_>,
     own: &WatchedPhrase,
-    [x1, y1, x2, y2]: [u16; 4],
+    bins: [u16; 4],
 ) -> Result<Vec<PhraseName>, ModelError> {
     let Look { picture, phrases, detected, .. } = look;
-    let region_px = [
-        picture.x_px(x1.min(x2)),
-        picture.y_px(y1.min(y2)),
-        picture.x_px(x1.max(x2)),
-        picture.y_px(y1.max(y2)),
-    ];
+    let region_px = picture.box_px(bins);
     let mut rivals: Vec<PhraseName> = Vec::new();
     let detected = detected.iter().filter_map(|region| match region.shape {
         Shape::Box(box_px) if shared(box_px, region_px) >= SAME_PLACE => Some(region.label.as_str()),
         _ => None,
     });
     for label in detected {
-        rivals.push(PhraseName::new(tokenizer, label)?);
+        let rival = PhraseName::new(tokenizer, label)?;
+        if rival.token_ids().len() <= MAX_RIVAL_TOKENS {
+            rivals.push(rival);
+        }
     }
     rivals.extend(phrases.iter().map(|phrase| phrase.name().clone()));
     rivals.retain(|rival| !rival.token_ids().is_empty() && !rival.agrees_with(own.name()));
@@ -341,6 +334,10 @@ fn rivals(
         }
     }
     Ok(different)
+}
+
+fn answers_of<'a>(asked: &[(usize, &'a Asked<'_>)]) -> Vec<&'a [u32]> {
+    asked.iter().map(|(_, asked)| asked.answer.token_ids.as_slice()).collect()
 }
 
 /// Intersection over union.
@@ -361,6 +358,6 @@ fn mean(log_probs: &[f32]) -> f32 {
         / log_probs.len() as f32
 }
 
-fn joint_mean((label, location): (&[f32], &[f32])) -> f32 {
-    mean(&[label, location].concat())
+fn joint_mean((label, location): (&[f32], Vec<f32>)) -> f32 {
+    mean(&[label, &location].concat())
 }

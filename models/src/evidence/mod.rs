@@ -4,6 +4,7 @@
 //! an answer alone is no alert. [`Evidence`] is what can be measured about one answer, cheapest first; [`Examiner`]
 //! gathers it, and [`ScoreWeights`] make one score from 0 to 1 of it.
 
+mod blank_prompts;
 mod examiner;
 mod form;
 mod found;

@@ -82,6 +82,10 @@ impl ScoreWeights {
     /// From 0 to 1. Evidence that is not finite scores 0.
     pub fn score(&self, evidence: &Evidence) -> f32 {
         let Evidence { location, label, contrast, region, rival } = *evidence;
+        let parts = [location, label, contrast].into_iter().chain(region).chain(rival);
+        if !parts.into_iter().all(f32::is_finite) {
+            return 0.0;
+        }
         let weights = if region.is_some() { &self.full } else { &self.cheap };
         let region = region.unwrap_or_default().max(FLOOR);
         let margin = rival.map_or(0.0, |rival| (region - rival.max(FLOOR)).clamp(-SPREAD, SPREAD));
@@ -91,6 +95,6 @@ impl ScoreWeights {
             + weights.contrast * contrast.clamp(-SPREAD, SPREAD)
             + weights.region * region
             + weights.margin * margin;
-        if sum.is_nan() || !location.is_finite() { 0.0 } else { 1.0 / (1.0 + (-sum).exp()) }
+        if sum.is_nan() { 0.0 } else { 1.0 / (1.0 + (-sum).exp()) }
     }
 }

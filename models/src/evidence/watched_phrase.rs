@@ -52,9 +52,7 @@ impl WatchedPhrase {
     /// The question "what is in this region?", whose answer is of the phrase's kind: a category for a phrase of one word,
     /// a description for others.
     pub(super) fn region_prompt(&self, tokenizer: &Tokenizer, bins: [u16; 4]) -> Result<Prompt, ModelError> {
-        let [x1, y1, x2, y2] = bins;
-        let (x1, x2, y1, y2) = (x1.min(x2), x1.max(x2), y1.min(y2), y1.max(y2));
-        let region = LocationBox::from_tokens(&format!("<loc_{x1}><loc_{y1}><loc_{x2}><loc_{y2}>"))?;
+        let region = LocationBox::from_bins(bins);
         let task = if self.name.words.len() > 1 { Task::RegionToDescription } else { Task::RegionToCategory };
         Prompt::new(tokenizer, task, TaskInput::Region(region), PromptStyle::default(), self.max_tokens)
     }

@@ -60,7 +60,7 @@ impl Graph {
         Graph { name, opset, nodes, weights, constants, inputs, outputs }
     }
 
-    /// The graph's name: `vision`, `encoder`, `decoder_prefill`, `decoder_step`.
+    /// The graph's name: `vision`, `encoder`, `decoder`, `decoder_prefill`, `decoder_step`.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -49,8 +49,8 @@ pub(super) fn boxes_and_polygons(symbols: &[Symbol], picture: PictureSize) -> Ve
 fn runs(symbols: &[Symbol]) -> impl Iterator<Item = (&str, &[Location])> {
     let mut label = "";
     symbols.iter().filter_map(move |symbol| match symbol {
-        Symbol::Words(words) => {
-            label = words;
+        Symbol::Words { text, .. } => {
+            label = text;
             None
         }
         Symbol::Locations(run) => Some((label, run.as_slice())),
@@ -60,15 +60,7 @@ fn runs(symbols: &[Symbol]) -> impl Iterator<Item = (&str, &[Location])> {
 
 fn boxes_of(label: &str, run: &[Location], picture: PictureSize) -> impl Iterator<Item = Region> {
     run.as_chunks::<4>().0.iter().map(move |corners| {
-        let [x1, y1, x2, y2] = corners.map(|location| location.bin);
-        // Inverted boxes are turned the right way round.
-        let shape = Shape::Box([
-            picture.x_px(x1.min(x2)),
-            picture.y_px(y1.min(y2)),
-            picture.x_px(x1.max(x2)),
-            picture.y_px(y1.max(y2)),
-        ]);
-        region(label, corners, shape)
+        region(label, corners, Shape::Box(picture.box_px(corners.map(|location| location.bin))))
     })
 }
 
@@ -111,9 +103,9 @@ impl<'a> Objects<'a> {
             Objects { picture, outside, label: "", runs: Vec::new(), polygonal: false, regions: Vec::new() };
         for symbol in symbols {
             match symbol {
-                Symbol::Words(words) => {
+                Symbol::Words { text, .. } => {
                     objects.finish();
-                    objects.label = words;
+                    objects.label = text;
                 }
                 Symbol::Locations(run) => objects.runs.push(run),
                 Symbol::Separator => objects.polygonal = true,

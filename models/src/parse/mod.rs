@@ -12,6 +12,7 @@ mod symbols;
 
 pub use answer::{Answer, ParseMode};
 pub use output::{Region, Shape, TaskOutput};
+pub(crate) use symbols::{Symbol, symbols};
 
 /// Labels that phrase grounding leaves out: they name nothing that a box could show (spec section 7.3). Compared
 /// with their case.

@@ -1,23 +1,32 @@
 //! Token ids to the symbols of the answer grammars.
 
+use std::ops::Range;
+
 use super::answer::Answer;
 use crate::error::ModelError;
 use crate::tokens::{TokenKind, Tokenizer};
 
 /// A location token with the model's confidence in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Location {
+pub(crate) struct Location {
     /// Bin of the axis, below 1000.
-    pub(super) bin: u16,
+    pub(crate) bin: u16,
+    /// The token's place in the sequence.
+    pub(crate) place: usize,
     /// Log-probability of the token, where it is known.
-    pub(super) log_prob: Option<f32>,
+    pub(crate) log_prob: Option<f32>,
 }
 
 /// A symbol of the answer grammars of spec section 7.2.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Symbol {
-    /// Words between other symbols: one line, trimmed, never empty.
-    Words(String),
+pub(crate) enum Symbol {
+    /// Words between other symbols.
+    Words {
+        /// One line, trimmed, never empty.
+        text: String,
+        /// Their tokens' places in the sequence, and those of tokens that mean nothing among them.
+        tokens: Range<usize>,
+    },
     /// Location tokens with nothing between them.
     Locations(Vec<Location>),
     /// `<sep>`
@@ -46,9 +55,9 @@ pub(super) fn said<'a>(
 ///
 /// Words are decoded a run at a time, so that characters of several tokens stay whole; special tokens among them are
 /// dropped. White space alone is no symbol, though it ends a run of locations.
-pub(super) fn symbols(tokenizer: &Tokenizer, answer: Answer<'_>) -> Result<Vec<Symbol>, ModelError> {
+pub(crate) fn symbols(tokenizer: &Tokenizer, answer: Answer<'_>) -> Result<Vec<Symbol>, ModelError> {
     let mut symbols = Vec::new();
-    let mut words: Vec<u32> = Vec::new();
+    let mut words: Vec<(usize, u32)> = Vec::new();
     let mut locations: Vec<Location> = Vec::new();
     for (index, id, kind) in said(tokenizer, answer.token_ids) {
         if kind != TokenKind::Text {
@@ -58,10 +67,10 @@ pub(super) fn symbols(tokenizer: &Tokenizer, answer: Answer<'_>) -> Result<Vec<S
             flush_locations(&mut locations, &mut symbols);
         }
         match kind {
-            TokenKind::Text => words.push(id),
+            TokenKind::Text => words.push((index, id)),
             TokenKind::Location(bin) => {
                 let log_prob = index.checked_sub(1).and_then(|index| answer.log_probs.get(index)).copied();
-                locations.push(Location { bin, log_prob });
+                locations.push(Location { bin, place: index, log_prob });
             }
             TokenKind::Separator => symbols.push(Symbol::Separator),
             TokenKind::PolygonStart => symbols.push(Symbol::PolygonStart),
@@ -77,15 +86,16 @@ pub(super) fn symbols(tokenizer: &Tokenizer, answer: Answer<'_>) -> Result<Vec<S
 
 fn flush_words(
     tokenizer: &Tokenizer,
-    ids: &mut Vec<u32>,
+    words: &mut Vec<(usize, u32)>,
     symbols: &mut Vec<Symbol>,
 ) -> Result<(), ModelError> {
-    if !ids.is_empty() {
-        let line = one_line(&tokenizer.decode_plain(ids)?);
-        ids.clear();
-        if !line.is_empty() {
-            symbols.push(Symbol::Words(line));
-        }
+    let words = std::mem::take(words);
+    let (Some((first, _)), Some((last, _))) = (words.first(), words.last()) else { return Ok(()) };
+    let tokens = *first..last + 1;
+    let ids: Vec<u32> = words.into_iter().map(|(_, id)| id).collect();
+    let text = one_line(&tokenizer.decode_plain(&ids)?);
+    if !text.is_empty() {
+        symbols.push(Symbol::Words { text, tokens });
     }
     Ok(())
 }

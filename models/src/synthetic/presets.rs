@@ -1,6 +1,6 @@
 //! The shapes of published models, and a small one.
 
-use crate::checkpoint::{FlorenceConfig, GenerationDefaults, TextConfig, VisionConfig};
+use crate::checkpoint::{FlorenceConfig, GenerationDefaults, TOKENIZER_ROWS, TextConfig, VisionConfig};
 
 impl FlorenceConfig {
     /// Florence-2-base, original vocabulary (231 M parameters).
@@ -52,7 +52,8 @@ impl FlorenceConfig {
                 decoder_heads: heads,
                 encoder_ffn: 4 * d_model,
                 decoder_ffn: 4 * d_model,
-                vocabulary: crate::checkpoint::TOKENIZER_ROWS,
+                vocabulary: TOKENIZER_ROWS,
+                tokens: TOKENIZER_ROWS,
                 max_positions: 1024,
                 scale_embedding: false,
             },

@@ -48,6 +48,12 @@ impl LocationBox {
         Ok(Self { bins: [picture.x_bin(x1), picture.y_bin(y1), picture.x_bin(x2), picture.y_bin(y2)] })
     }
 
+    /// A box from location bins, turned the right way round if it is inverted; bins above 999 are taken as 999.
+    pub fn from_bins([x1, y1, x2, y2]: [u16; 4]) -> Self {
+        let bins = [x1.min(x2), y1.min(y2), x1.max(x2), y1.max(y2)];
+        Self { bins: bins.map(|bin| bin.min(LOCATION_BINS - 1)) }
+    }
+
     /// A box from its four location tokens written out, with nothing between or around them.
     ///
     /// # Errors
@@ -59,7 +65,8 @@ impl LocationBox {
         for bin in &mut bins {
             let (number, after) =
                 rest.strip_prefix("<loc_").and_then(|rest| rest.split_once('>')).ok_or_else(error)?;
-            *bin = number.parse().ok().filter(|bin| *bin < LOCATION_BINS).ok_or_else(error)?;
+            let known = |bin: &u16| *bin < LOCATION_BINS && bin.to_string() == number;
+            *bin = number.parse().ok().filter(known).ok_or_else(error)?;
             rest = after;
         }
         if rest.is_empty() { Ok(Self { bins }) } else { Err(error()) }

@@ -29,6 +29,11 @@ impl PictureSize {
         centre(bin, self.height)
     }
 
+    /// The box with corners x1, y1, x2, y2 in location bins, in pixels: turned the right way round if it is inverted.
+    pub fn box_px(self, [x1, y1, x2, y2]: [u16; 4]) -> [f32; 4] {
+        [self.x_px(x1.min(x2)), self.y_px(y1.min(y2)), self.x_px(x1.max(x2)), self.y_px(y1.max(y2))]
+    }
+
     /// The column that holds `x_px`, clamped into the picture.
     pub fn x_bin(self, x_px: f32) -> u16 {
         bin(x_px, self.width)

@@ -267,9 +267,15 @@ fn a_region_outside_the_picture_is_an_error_that_says_both() {
 
 #[test]
 fn a_region_written_as_tokens_must_be_four_of_them() {
-    for text in
-        ["", "<loc_1><loc_2><loc_3>", "<loc_1><loc_2><loc_3><loc_1000>", "<loc_1> <loc_2><loc_3><loc_4>", "x"]
-    {
+    for text in [
+        "",
+        "<loc_1><loc_2><loc_3>",
+        "<loc_1><loc_2><loc_3><loc_1000>",
+        "<loc_1> <loc_2><loc_3><loc_4>",
+        "x",
+        "<loc_+1><loc_2><loc_3><loc_4>",
+        "<loc_01><loc_2><loc_3><loc_4>",
+    ] {
         assert!(LocationBox::from_tokens(text).is_err(), "{text}");
     }
     assert!(LocationBox::from_tokens("<loc_1><loc_2><loc_3><loc_4><loc_5>").is_err());

@@ -113,7 +113,7 @@ fn random_ids_give_bounded_answers_inside_the_picture() {
 
 #[test]
 fn locations_spelled_from_letters_stay_inside_the_picture() {
-    // The text of a location token without being one: a zero-width joiner keeps it from being matched whole.
+    // The text of a location token without being one: its first character is a token of its own.
     let spelled = |bin: &str| {
         let mut ids = tokenizer().encode("<").unwrap();
         ids.pop();

@@ -6,9 +6,9 @@ use ort::value::TensorRef;
 use super::caches::{MASKED, SelfCaches};
 use super::session::failure;
 use crate::ModelError;
-use crate::engine::{BatchLimits, DecodeBatch, Logits, NextRow};
+use crate::engine::{BatchLimits, DecodeBatch, Logits, NextRow, StepRows};
 
-/// Self-attention caches that are kept from one batch for the next: those of 25 short answers of full-size base.
+/// Self-attention caches that are kept from one batch for the next: those of 28 short answers of full-size base.
 const KEPT_CACHES_BYTES: usize = 64 << 20;
 /// Room for logits that is kept: 80 rows of the published vocabulary.
 const KEPT_LOGITS_BYTES: usize = 16 << 20;
@@ -251,29 +251,15 @@ impl DecodeBatch for OrtBatch<'_> {
     }
 
     fn step(&mut self, rows: &[NextRow]) -> Result<Logits<'_>, ModelError> {
-        let (old_items, old_per_item) = (self.items, self.rows_per_item);
-        if old_per_item == 0 {
+        if self.rows_per_item == 0 {
             return Err(refusal("a step before the prefill".to_owned()));
         }
-        let mut keep: Vec<usize> = rows.iter().map(|row| row.parent / old_per_item).collect();
-        let per_item: Vec<usize> = keep.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
-        keep.dedup();
-        let ascending = keep.windows(2).all(|pair| pair[0] < pair[1]);
-        let uniform = per_item.windows(2).all(|pair| pair[0] == pair[1]);
-        let count = per_item.first().copied().unwrap_or(0);
-        if !ascending
-            || !uniform
-            || !(1..=self.limits.beams).contains(&count)
-            || keep.last() >= Some(&old_items)
-        {
-            return Err(refusal(
-                "rows must stand together by item, as many for each, at most the beams".to_owned(),
-            ));
-        }
+        let step = StepRows::new(rows, self.items, self.rows_per_item, self.limits.beams);
+        let step = step.ok_or_else(|| refusal(StepRows::RULE.to_owned()))?;
         let parents: Vec<usize> = rows.iter().map(|row| row.parent).collect();
         self.decoder.caches.select(&parents);
-        self.keep_items(&keep);
-        self.rows_per_item = count;
+        self.keep_items(&step.items);
+        self.rows_per_item = step.rows_per_item;
         self.ids.clear();
         self.ids.extend(rows.iter().map(|row| i64::from(row.token)));
         self.run(1, Wanted::Last)

@@ -6,7 +6,7 @@
 
 mod batch;
 mod caches;
-mod features;
+mod cpu_features;
 mod library;
 mod scratch;
 mod session;
@@ -20,7 +20,7 @@ use ort::value::{Tensor, TensorRef};
 
 use self::batch::{CrossCaches, Decoder, Names, OrtBatch};
 use self::caches::SelfCaches;
-use self::features::CpuFeatures;
+use self::cpu_features::CpuFeatures;
 pub use self::library::RuntimeLibrary;
 use self::scratch::Scratch;
 use self::session::{Provider, failure, session};
