@@ -35,7 +35,7 @@ impl Layers {
     /// others say cannot be judged.
     pub(super) fn read(
         main: &Path,
-        environment: HashMap<String, String>,
+        mut environment: HashMap<String, String>,
         files: &NotedFiles,
     ) -> Result<Layers, Problems> {
         let mut layers = Layers {
@@ -47,16 +47,21 @@ impl Layers {
         };
         let mut builder = Config::builder();
         let mut cameras = Vec::new();
+        let mut odd = Map::new();
         for path in std::iter::once(main.to_owned()).chain(layers.drop_ins(main)) {
-            if let Some(layer) = layers.read_file(&path, &mut cameras) {
+            if let Some(layer) = layers.read_file(&path, &mut cameras, &mut odd) {
                 builder = builder.add_source(layer);
             }
         }
         for variable in environment.keys() {
             if let Some(key) = key_of_variable(variable) {
+                if is_odd(&key) {
+                    odd.insert(key.clone(), Value::new(None, ValueKind::Nil));
+                }
                 layers.places.insert(key, Place::Variable(variable.clone()));
             }
         }
+        environment.retain(|variable, _| !is_odd(variable));
         builder = builder.add_source(
             config::Environment::with_prefix(PREFIX)
                 .prefix_separator(SEPARATOR)
@@ -83,6 +88,8 @@ impl Layers {
             }
             layers.tree.insert("camera".to_owned(), Value::new(None, ValueKind::Array(cameras)));
         }
+        // No key has such a name: each is said to be unknown, with its place.
+        layers.tree.extend(odd);
         Ok(layers)
     }
 
@@ -132,14 +139,19 @@ impl Layers {
         };
         let mut paths: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && !is_hidden(path))
             .collect();
         paths.sort();
         paths
     }
 
-    /// One file as a source; its cameras are moved to the end of `cameras`.
-    fn read_file(&mut self, path: &Path, cameras: &mut Vec<Value>) -> Option<Layer> {
+    /// One file as a source; its cameras are moved to the end of `cameras`, its odd keys to `odd`.
+    fn read_file(
+        &mut self,
+        path: &Path,
+        cameras: &mut Vec<Value>,
+        odd: &mut Map<String, Value>,
+    ) -> Option<Layer> {
         self.files.note(path);
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -174,6 +186,8 @@ impl Layers {
                         }
                     }
                 }
+                let (odd_here, table) = table.into_iter().partition(|(key, _)| is_odd(key));
+                odd.extend::<Map<_, _>>(odd_here);
                 Some(Layer(table))
             }
             Err(error) => {
@@ -242,6 +256,17 @@ impl PlaceFinder<'_> {
 fn line_of(text: &str, span: &Range<usize>) -> usize {
     let before = text.get(..span.start).unwrap_or(text);
     before.matches('\n').count() + 1
+}
+
+/// Whether `config` would take `key` for the place of an element, and make a list that is long enough to have it:
+/// `model.s[4000000000]`. No such thing is promised.
+fn is_odd(key: &str) -> bool {
+    key.contains('[')
+}
+
+/// Whether it is hidden: what editors and archivers leave beside a file (`.#porch.toml`, `._porch.toml`) is none.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn key_of_variable(variable: &str) -> Option<String> {
