@@ -46,7 +46,7 @@ impl Analyst {
             None => bundled::checkpoint()?,
         };
         let checkpoint = Checkpoint::open(&dir)?;
-        let tokenizer = tokenizer(&dir, &checkpoint)?;
+        let prompter = Prompter::of(&checkpoint)?;
         let spec = checkpoint.preprocess_spec().clone();
         let options = LoadOptions {
             width: spec.width,
@@ -63,7 +63,6 @@ impl Analyst {
             cancel: loading.cancel,
             ..LoadOptions::default()
         };
-        let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
         let florence =
             Florence::load(&checkpoint, &options).map_err(|error| match error.is_unavailable() {
                 true => AnalysisError::Unavailable {
@@ -72,8 +71,7 @@ impl Analyst {
                 },
                 false => error.into(),
             })?;
-        let max_prompt_tokens = checkpoint.config().text.max_positions.saturating_sub(image_tokens);
-        Analyst::over(florence, Prompter::new(tokenizer, max_prompt_tokens), spec, settings)
+        Analyst::over(florence, prompter, spec, settings)
     }
 
     /// A model that is loaded, with the rest of `settings` around it.

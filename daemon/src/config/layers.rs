@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,9 @@ use config::{Config, FileFormat, Map, Source, Value, ValueKind};
 use toml_edit::{Document, Item};
 
 use super::files::NotedFiles;
+use super::inspection::{Inspection, Mistake};
 use super::problem::{Place, Problem, Problems};
+use super::settings::Settings;
 
 /// The prefix of the variables that set keys: `BELVEDERE__MQTT__URL` sets `mqtt.url`.
 const PREFIX: &str = "BELVEDERE";
@@ -24,7 +27,22 @@ pub(super) struct Layers {
     places: HashMap<String, Place>,
     pub(super) problems: RefCell<Vec<Problem>>,
     pub(super) files: NotedFiles,
+    sight: Sight,
+    /// What was not looked at, and why that is no problem.
+    pub(super) unseen: RefCell<Vec<Problem>>,
 }
+
+/// Which secrets must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All: they are about to be used.
+    Whole,
+    /// Those that systemd gives to a running service go with it, and nobody else may look at them.
+    WithoutCredentials,
+}
+
+/// Where systemd puts what `LoadCredential=` names.
+const CREDENTIALS: &str = "/run/credentials";
 
 impl Layers {
     /// Reads `main`, the `conf.d/*.toml` beside it in the order of their names, and `environment`. What is read is
@@ -37,6 +55,7 @@ impl Layers {
         main: &Path,
         mut environment: HashMap<String, String>,
         files: &NotedFiles,
+        sight: Sight,
     ) -> Result<Layers, Problems> {
         let mut layers = Layers {
             main: main.to_owned(),
@@ -44,6 +63,8 @@ impl Layers {
             places: HashMap::new(),
             problems: RefCell::default(),
             files: files.clone(),
+            sight,
+            unseen: RefCell::default(),
         };
         let mut builder = Config::builder();
         let mut cameras = Vec::new();
@@ -107,9 +128,41 @@ impl Layers {
         }
     }
 
+    /// Whether the file at `path`, which `key` names and which cannot be opened for `error`, need not be there now. Then it
+    /// is noted as not looked at.
+    pub(super) fn is_out_of_sight(&self, key: &str, path: &str, error: &io::Error) -> bool {
+        let is_hidden = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+        let is_credential = Path::new(path).starts_with(CREDENTIALS);
+        if self.sight == Sight::Whole || !is_hidden || !is_credential {
+            return false;
+        }
+        self.unseen.borrow_mut().push(Problem {
+            place: self.place(key),
+            key: key.to_owned(),
+            what: format!("{path} was not looked at: it is there while the service runs"),
+            nearest: None,
+        });
+        true
+    }
+
     /// Whether a variable set `key`.
     pub(super) fn is_from_environment(&self, key: &str) -> bool {
         matches!(self.places.get(key), Some(Place::Variable(_)))
+    }
+
+    /// Notes what is wrong with settings that are right in themselves.
+    pub(super) fn blame_all(&self, mistakes: Vec<Mistake>) {
+        for Mistake { key, what } in mistakes {
+            self.blame(self.place(&key), &key, what);
+        }
+    }
+
+    /// `settings` with what was not looked at, where nothing is wrong.
+    pub(super) fn into_inspection(self, settings: Settings) -> Result<Inspection, Problems> {
+        let mut unseen = self.unseen.take();
+        unseen.sort();
+        let problems = self.into_problems();
+        if problems.is_empty() { Ok(Inspection { settings, unseen }) } else { Err(problems) }
     }
 
     /// All problems, sorted.
@@ -131,8 +184,12 @@ impl Layers {
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    self.blame(self.whole(&folder), "", format!("cannot be read: {error}"));
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.blame(
+                        self.whole(&folder),
+                        "",
+                        format!("cannot be read: {error}; {}", next_step(&error)),
+                    );
                 }
                 return Vec::new();
             }
@@ -156,7 +213,7 @@ impl Layers {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                self.blame(self.whole(path), "", format!("cannot be read: {error}"));
+                self.blame(self.whole(path), "", format!("cannot be read: {error}; {}", next_step(&error)));
                 return None;
             }
         };
@@ -250,6 +307,15 @@ impl PlaceFinder<'_> {
             "camera" => format!("camera[{}]", self.first_camera + index),
             _ => format!("{key}[{index}]"),
         }
+    }
+}
+
+/// What to do about a file of the configuration that cannot be read.
+fn next_step(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "name another one with --config, or write it as in systemd/belvedere.toml",
+        io::ErrorKind::PermissionDenied => "run this as a user who may read it",
+        _ => "put a text file in its place",
     }
 }
 

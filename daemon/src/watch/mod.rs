@@ -53,6 +53,7 @@ pub use config_topic::{ConfigReport, ConfigState, ReportedProblem};
 use listening::Listening;
 use model_thread::ModelThread;
 pub use progress::{CameraProgress, ProgressValues};
+pub use questions::unaskable;
 use readiness::Readiness;
 pub use signals::{Hangups, Signals};
 use state_topic::StateTopic;
