@@ -45,7 +45,11 @@ python3 scripts/licences.py --texts "$work/licence-texts" >"$doc/copyright"
   printf '\n%s\n\n' "ONNX Runtime and OpenVINO, in /usr/lib/belvedere"
   cat "$(dirname "$ORT_DYLIB_PATH")"/{LICENSE,ThirdPartyNotices.txt}
 } >"$doc/THIRD-PARTY-LICENCES"
-cp README.md daemon/docs/*.md "$doc/"
+# Each document where the others' links look for it.
+for document in README.md ARCHITECTURE.md daemon/docs daemon/grafana systemd/belvedere.toml models/tiny/README.md; do
+  mkdir -p "$doc/$(dirname "$document")"
+  cp --recursive "$document" "$doc/$document"
+done
 printf 'belvedere (%s) unstable; urgency=medium\n\n  * %s\n\n -- %s  %s\n' \
   "$version" "As it is in the repository." "$maintainer" "$(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")" >"$doc/changelog"
 find "$root/usr/share/man" "$doc/THIRD-PARTY-LICENCES" "$doc/changelog" -type f -exec gzip --best --no-name {} +
@@ -72,7 +76,8 @@ Suggests: mosquitto
 Description: watches cameras with Florence-2 and says what it sees over MQTT
  Belvedere is a daemon for people with cameras. You write a camera and a phrase
  into a file, and get an MQTT message when the phrase comes true; Home Assistant
- finds the cameras by itself. It runs on the CPU, and faster with a GPU.
+ finds the cameras by itself. It runs on the CPU; NVIDIA GPUs are supported and
+ not yet proven.
  .
  A small model for trying things out is inside; "belvedere model pull" fetches
  a real one.

@@ -33,6 +33,32 @@ pub fn checkpoint() -> Result<PathBuf, AnalysisError> {
     unpacked(&FILES, &cache.join(concat!("bundled-", env!("BELVEDERE_BUNDLED_MODEL"))))
 }
 
+/// The bundled checkpoint in a folder of its own, which goes when this is dropped: for those who leave nothing behind.
+#[derive(Debug)]
+pub struct PassingCheckpoint(PathBuf);
+
+impl PassingCheckpoint {
+    /// Writes it into the folder for temporary files.
+    ///
+    /// # Errors
+    /// It cannot be written there.
+    pub fn new() -> Result<PassingCheckpoint, AnalysisError> {
+        let name = format!("belvedere-{:x}", fastrand::u64(..));
+        Ok(PassingCheckpoint(unpacked(&FILES, &std::env::temp_dir().join(name))?))
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for PassingCheckpoint {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The folder `dir` with `files` in it.
 fn unpacked(files: &[File], dir: &Path) -> Result<PathBuf, AnalysisError> {
     let dir = dir.to_owned();

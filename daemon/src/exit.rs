@@ -9,6 +9,8 @@ pub enum Exit {
     Done,
     /// Failed.
     Failed,
+    /// An option is wrong, or contradicts another.
+    Usage,
     /// A device or library that is needed is missing (EX_UNAVAILABLE of sysexits.h).
     Unavailable,
     /// Wrong configuration (EX_CONFIG).
@@ -21,6 +23,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Usage => 2,
             Exit::Unavailable => 69,
             Exit::Configuration => 78,
         }

@@ -1,7 +1,7 @@
 //! The folders of this service, or of this user where it is no service.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be made again: `$CACHE_DIRECTORY` (which systemd sets), `$XDG_CACHE_HOME/belvedere` or
 /// `~/.cache/belvedere`; `None` for a user without a home. It may not be there yet.
@@ -13,6 +13,18 @@ pub fn cache() -> Option<PathBuf> {
 /// `~/.local/state/belvedere`; `None` for a user without a home. It may not be there yet.
 pub fn state() -> Option<PathBuf> {
     STATE.found(|name| std::env::var_os(name))
+}
+
+/// What systemd makes for the service.
+const SERVICE_CACHE: &str = "/var/cache/belvedere";
+
+/// The service's cache, where there is one and [`cache`] is another: the service does not find what is made there.
+pub fn service_cache() -> Option<PathBuf> {
+    other_than_ours(Path::new(SERVICE_CACHE), cache().as_deref())
+}
+
+fn other_than_ours(service: &Path, ours: Option<&Path>) -> Option<PathBuf> {
+    (service.is_dir() && ours != Some(service)).then(|| service.to_owned())
 }
 
 /// Where engines are kept that were built for this machine's GPU.
@@ -58,6 +70,16 @@ mod tests {
         let home = |name: &str| all(name).filter(|_| name == "HOME");
         assert_eq!(CACHE.found(home), Some("/HOME/.cache/belvedere".into()));
         assert_eq!(STATE.found(home), Some("/HOME/.local/state/belvedere".into()));
+    }
+
+    #[test]
+    fn the_services_cache_is_another_one_only_where_it_is_there_and_not_ours() {
+        let service = tempfile::tempdir().unwrap();
+        let (there, ours) = (service.path(), Path::new("/home/eve/.cache/belvedere"));
+        assert_eq!(other_than_ours(there, Some(ours)).as_deref(), Some(there));
+        assert_eq!(other_than_ours(there, None).as_deref(), Some(there));
+        assert_eq!(other_than_ours(there, Some(there)), None);
+        assert_eq!(other_than_ours(&there.join("nowhere"), Some(ours)), None);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use belvedere_models::{Prompt, PromptStyle, Task, TaskInput, Tokenizer, WatchedPhrase};
+use belvedere_models::{Checkpoint, Prompt, PromptStyle, Task, TaskInput, Tokenizer, WatchedPhrase};
 
-use crate::analyst::AnalysisError;
+use crate::analyst::{self, AnalysisError};
 
 /// Makes prompts for one checkpoint. It needs the tokenizer alone: prompts can be made while the model is busy. Cloning
 /// gives another handle to the same tokenizer.
@@ -19,6 +19,17 @@ impl Prompter {
     /// For a model that takes `max_tokens` tokens beside the picture.
     pub fn new(tokenizer: Tokenizer, max_tokens: usize) -> Prompter {
         Prompter { tokenizer: Arc::new(tokenizer), max_tokens }
+    }
+
+    /// For `checkpoint`; of its files only those without weights are read.
+    ///
+    /// # Errors
+    /// The tokenizer is missing, or does not fit the checkpoint.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Prompter, AnalysisError> {
+        let (config, spec) = (checkpoint.config(), checkpoint.preprocess_spec());
+        let tokenizer = analyst::tokenizer(checkpoint.dir(), checkpoint)?;
+        let image_tokens = config.image_tokens(spec.width, spec.height)?;
+        Ok(Prompter::new(tokenizer, config.text.max_positions.saturating_sub(image_tokens)))
     }
 
     /// The checkpoint's tokenizer.

@@ -6,6 +6,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -22,6 +23,8 @@ const BUILDER_SILENCE: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Clone, Default)]
 pub struct Systemd {
     socket: Option<Arc<UnixDatagram>>,
+    /// From then on nothing else is said: time that a builder gains, or a new status, would be taken for the stop's.
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Systemd {
@@ -48,7 +51,7 @@ impl Systemd {
         let socket = UnixDatagram::unbound()?;
         socket.connect_addr(&address)?;
         socket.set_write_timeout(Some(SEND_LIMIT))?;
-        Ok(Systemd { socket: Some(Arc::new(socket)) })
+        Ok(Systemd { socket: Some(Arc::new(socket)), is_stopping: Arc::default() })
     }
 
     /// What is being done, for `systemctl status`.
@@ -70,12 +73,13 @@ impl Systemd {
 
     /// What the watchdog wants to hear.
     pub fn alive(&self) {
-        self.send(&[NotifyState::Watchdog]);
+        self.send_always(&[NotifyState::Watchdog]);
     }
 
-    /// The end has begun.
+    /// The end has begun. Of what follows only [`Systemd::alive`] is told.
     pub fn stopping(&self) {
-        self.send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.send_always(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
     /// The start takes longer than it may, and will be heard of again within `time`.
@@ -85,6 +89,12 @@ impl Systemd {
     }
 
     fn send(&self, states: &[NotifyState<'_>]) {
+        if !self.is_stopping.load(Ordering::SeqCst) {
+            self.send_always(states);
+        }
+    }
+
+    fn send_always(&self, states: &[NotifyState<'_>]) {
         let Some(socket) = &self.socket else { return };
         let text: String = states.iter().map(|state| format!("{state}\n")).collect();
         if let Err(error) = socket.send(text.as_bytes()) {
@@ -158,6 +168,20 @@ mod tests {
         BuildListener::tell(&mut systemd, &Building { is_news: false, ..building(1, 0.5, 193) });
         systemd.ended(Duration::ZERO);
         assert_eq!(heard(&listener), "STATUS=loading the model\n");
+    }
+
+    #[test]
+    fn once_it_stops_nothing_gains_time_or_says_something_else() {
+        let (_dir, listener, systemd) = listener();
+        let mut builder = systemd.clone();
+        systemd.stopping();
+        assert_eq!(heard(&listener), "STOPPING=1\nSTATUS=stopping\n");
+        BuildListener::tell(&mut builder, &building(1, 0.5, 192));
+        builder.ended(Duration::ZERO);
+        systemd.ready("watching 2 cameras");
+        systemd.reloading();
+        systemd.alive();
+        assert_eq!(heard(&listener), "WATCHDOG=1\n");
     }
 
     #[test]

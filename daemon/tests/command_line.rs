@@ -56,16 +56,106 @@ fn a_wrong_configuration_is_78_with_a_line_for_each_mistake_for_check_and_run() 
     }
 }
 
+/// Where systemd puts what a unit's `LoadCredential=` names, and nothing is.
+const CREDENTIALS: &str = "/run/credentials/belvedere-test-that-does-not-run.service";
+
+#[test]
+fn secrets_of_a_service_that_is_down_are_no_mistake_for_check_and_one_for_run() {
+    let (_dir, path) = config(&format!(
+        "[mqtt]\nurl = \"mqtts://broker.local\"\nusername = \"u\"\npassword_file = \"{CREDENTIALS}/mqtt\"\n\
+         ca_file = \"{CREDENTIALS}/ca\"\n\
+         [http]\nlisten = \"0.0.0.0:0\"\ntoken_file = \"{CREDENTIALS}/page\"\n\
+         [[camera]]\nname = \"porch\"\nurl = \"rtsp://192.0.2.1/\"\ntasks = [\"caption\"]\n\
+         credentials_file = \"{CREDENTIALS}/porch\"\n"
+    ));
+    let output = belvedere(&["check", "--config", &path]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    let notes: Vec<&str> = said.lines().filter(|line| line.starts_with("note: ")).collect();
+    assert_eq!(notes.len(), 4, "{said}");
+    assert!(notes.iter().all(|note| note.contains("it is there while the service runs")), "{said}");
+    assert!(notes[0].starts_with(&format!("note: {path}:4: mqtt.password_file: ")), "{said}");
+    let output = belvedere(&["run", "--config", &path]);
+    assert_eq!(output.status.code(), Some(78));
+    let lines = text(&output.stderr);
+    assert_eq!(lines.lines().filter(|line| line.contains("No such file")).count(), 4, "{lines}");
+    assert_eq!(lines.matches("; write it, or name another file").count(), 3, "{lines}");
+}
+
+#[test]
+fn check_asks_the_model_whether_it_can_be_asked() {
+    // Few characters, each of which is several tokens.
+    let long = format!("a dog {}", "\u{1F415}".repeat(290));
+    let camera = format!(
+        "[[camera]]\nname = \"porch\"\nurl = \"test://\"\n[[camera.alert]]\nphrase = \"a dog\"\n\
+         [[camera.alert]]\nphrase = {:?}\n",
+        long
+    );
+    let (_dir, path) = config(&format!("[mqtt]\nurl = \"mqtt://broker.local\"\n{camera}"));
+    let output = belvedere(&["check", "--config", &path]);
+    let lines = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{lines}{}", text(&output.stdout));
+    assert!(lines.starts_with(&format!("{path}:9: camera[0].alert[1].phrase: ")), "{lines}");
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+#[test]
+fn check_opens_the_model_that_is_named() {
+    let (dir, path) = config(
+        "[mqtt]\nurl = \"mqtt://broker.local\"\n[model]\npath = \"/nonexistent/model\"\n\
+         [[camera]]\nname = \"porch\"\nurl = \"test://\"\ntasks = [\"caption\"]\n",
+    );
+    let output = belvedere(&["check", "--config", &path]);
+    let lines = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{lines}");
+    assert!(lines.starts_with(&format!("{path}:4: model.path: ")), "{lines}");
+    assert!(lines.contains("/nonexistent/model") && lines.contains("belvedere model pull"), "{lines}");
+    drop(dir);
+}
+
+#[test]
+fn doctor_reports_the_machine_beside_a_wrong_configuration_and_names_what_is_wrong() {
+    let (_dir, path) = config("[mqtt]\nurl = 1\n");
+    let output = belvedere(&["doctor", "--config", &path]);
+    assert!(text(&output.stdout).contains("device auto"), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains(&format!("{path}:2: mqtt.url: ")), "{}", text(&output.stderr));
+    // 69 where the machine lacks something besides.
+    assert!(matches!(output.status.code(), Some(78 | 69)), "{:?}", output.status);
+}
+
+#[test]
+fn a_log_for_programs_has_the_reason_of_a_failure_as_an_error() {
+    let output = belvedere(&["--log-format", "json", "run", "--config", "/nonexistent/belvedere.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+    let lines = text(&output.stderr);
+    let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
+    assert_eq!(line["level"], "ERROR", "{lines}");
+    assert!(line["message"].as_str().unwrap().starts_with("/nonexistent/belvedere.toml: "), "{lines}");
+    let output =
+        belvedere(&["--log-format", "json", "--log-level", "off", "check", "--config", "/nonexistent"]);
+    assert!(text(&output.stderr).contains("/nonexistent: "), "no level hides why: {output:?}");
+}
+
 #[test]
 fn an_absent_configuration_is_78_and_named() {
     let output = belvedere(&["check", "--config", "/nonexistent/belvedere.toml"]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(text(&output.stderr).contains("/nonexistent/belvedere.toml"));
+    let said = text(&output.stderr);
+    assert!(said.contains("/nonexistent/belvedere.toml") && said.contains("--config"), "{said}");
 }
 
 #[test]
 fn wrong_usage_is_2() {
-    for arguments in [&["fly"][..], &[], &["infer"], &["infer", "--task", "dance", "a.png"]] {
+    for arguments in [
+        &["fly"][..],
+        &[],
+        &["infer"],
+        &["infer", "--task", "dance", "a.png"],
+        &["check", "--log-level", "loud=very"],
+        &["probe", "gopher://camera"],
+        &["probe", "test://", "--transport", "carrier-pigeon"],
+        &["calibrate", "--phrase", "a <loc_5>", "--present", "/tmp", "--absent", "/tmp"],
+    ] {
         assert_eq!(belvedere(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -111,4 +201,5 @@ fn a_stream_that_is_not_there_is_1_and_says_so_without_its_password() {
     let said = text(&output.stdout) + &text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("127.0.0.1") && !said.contains("swordfish"), "{said}");
+    assert!(said.contains("-> check the port"), "no next step: {said}");
 }

@@ -65,6 +65,40 @@ impl StreamFailure {
 }
 
 impl FailureKind {
+    /// What whoever set the stream up can do about it, without a full stop.
+    pub fn next_step(self) -> &'static str {
+        match self {
+            Self::NotYetConnected | Self::Stopped | Self::Ended => "open the stream again",
+            Self::ConnectionRefused => "check the port, and whether the camera's stream is switched on",
+            Self::Unreachable => {
+                "check the address, and that this machine has a way to it: `ping`, routes, firewalls"
+            }
+            Self::UnknownHost => "check the spelling of the host, or write its address",
+            Self::Unauthorised => "check the user and the password, and that this user may see the stream",
+            Self::NotFound => "check the path: the camera's manual or its web page names it",
+            Self::Forbidden => {
+                "let this user read the file or the device; for /dev/video*, the group video may"
+            }
+            Self::Timeout => {
+                "check that the camera answers other programs; try transport tcp, or wait for longer"
+            }
+            Self::Silent => "check the camera and the network; try transport tcp",
+            Self::NoVideo => "choose a stream of the camera with video",
+            Self::UnsupportedCodec => "set the camera to H.264, H.265 or MJPEG",
+            Self::MissingElement => {
+                "install gstreamer1.0-plugins-base, -good, -bad and gstreamer1.0-libav; `belvedere doctor` shows what \
+                 is there"
+            }
+            Self::DecoderFailed => "try decoder software; `belvedere doctor` shows the decoders there are",
+            Self::BadStream => "check that the camera's stream plays elsewhere, such as with `ffplay`",
+            Self::Tls => {
+                "install the certificate of the camera's authority on this machine, or trust any certificate"
+            }
+            Self::Stuck => "try decoder software, or another transport",
+            Self::Other => "set --log-level debug to see what GStreamer says",
+        }
+    }
+
     fn sentence(self) -> &'static str {
         match self {
             Self::NotYetConnected => "not connected yet",

@@ -46,8 +46,8 @@ impl Analyst {
             None => bundled::checkpoint()?,
         };
         let mut checkpoint = Checkpoint::open(&dir)?;
-        let tokenizer = tokenizer(&dir, &checkpoint)?;
-        checkpoint.fit_to(&tokenizer)?;
+        let prompter = Prompter::of(&checkpoint)?;
+        checkpoint.fit_to(prompter.tokenizer())?;
         let spec = checkpoint.preprocess_spec().clone();
         let options = LoadOptions {
             width: spec.width,
@@ -64,7 +64,6 @@ impl Analyst {
             cancel: loading.cancel,
             ..LoadOptions::default()
         };
-        let image_tokens = checkpoint.config().image_tokens(spec.width, spec.height)?;
         let florence =
             Florence::load(&checkpoint, &options).map_err(|error| match error.is_unavailable() {
                 true => AnalysisError::Unavailable {
@@ -73,8 +72,7 @@ impl Analyst {
                 },
                 false => error.into(),
             })?;
-        let max_prompt_tokens = checkpoint.config().text.max_positions.saturating_sub(image_tokens);
-        Analyst::over(florence, Prompter::new(tokenizer, max_prompt_tokens), spec, settings)
+        Analyst::over(florence, prompter, spec, settings)
     }
 
     /// A model that is loaded, with the rest of `settings` around it.

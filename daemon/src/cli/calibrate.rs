@@ -25,7 +25,8 @@ pub struct Calibrate {
     #[arg(long, value_name = "DIR")]
     pub absent: PathBuf,
 
-    /// The configuration whose model is used, and whose alert for the phrase is compared with.
+    /// The configuration whose model is used, and whose alert for the phrase is compared with. Without this and --model,
+    /// the score is fitted to the bundled model, and says nothing about another one.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "device", "precision", "threads"])]
     pub config: Option<PathBuf>,
 

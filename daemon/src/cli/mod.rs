@@ -100,6 +100,9 @@ pub struct Probe {
     /// A file with `user:password`.
     #[arg(long, value_name = "FILE")]
     pub credentials_file: Option<PathBuf>,
+    /// Take whatever certificate an rtsps:// server has.
+    #[arg(long)]
+    pub trust_any_certificate: bool,
     /// auto, tcp or udp.
     #[arg(long, default_value = "auto", value_name = "T")]
     pub transport: String,
@@ -153,7 +156,8 @@ pub struct Bench {
 /// `belvedere doctor`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exits with 0 where what is asked for can run, and with 69 where it cannot.")]
+Exits with 0 where what is asked for can run, with 69 where it cannot, and with 78 where the configuration has mistakes:
+the report is for auto then.")]
 pub struct Doctor {
     /// The configuration whose device is asked for [default: that of the service, where there is one].
     #[arg(long, value_name = "FILE", conflicts_with = "device")]

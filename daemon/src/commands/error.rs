@@ -47,9 +47,9 @@ pub enum CommandError {
     /// A checkpoint was not fetched.
     #[error(transparent)]
     Hub(#[from] HubError),
-    /// There is no way to the hub.
+    /// A checkpoint was not fetched, and there is another way.
     #[error("{error}\n{advice}")]
-    Offline {
+    Advised {
         /// What went wrong.
         error: HubError,
         /// How to do without.
@@ -83,10 +83,13 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             CommandError::Config(_) | CommandError::Mqtt(_) => Exit::Configuration,
-            CommandError::Watch(WatchError::Mqtt(_)) => Exit::Configuration,
+            CommandError::Watch(
+                WatchError::Mqtt(_) | WatchError::Question { .. } | WatchError::Phrase { .. },
+            ) => Exit::Configuration,
             CommandError::Watch(error) if error.is_unavailable() => Exit::Unavailable,
             CommandError::Analysis(error) if error.is_unavailable() => Exit::Unavailable,
             CommandError::Pipeline(PipelineError::GStreamer { .. }) => Exit::Unavailable,
+            CommandError::Usage(_) => Exit::Usage,
             _ => Exit::Failed,
         }
     }
@@ -103,5 +106,24 @@ impl CommandError {
 impl From<ModelError> for CommandError {
     fn from(error: ModelError) -> CommandError {
         AnalysisError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_restart_mends_is_the_configurations_fault_and_what_may_come_back_is_not() {
+        let reason = || Box::new(AnalysisError::Model(ModelError::Cancelled));
+        let phrase = WatchError::Phrase { camera: "porch".into(), phrase: "a dog".into(), reason: reason() };
+        let question = WatchError::Question { camera: "porch".into(), task: "ocr", reason: reason() };
+        for error in [phrase, question] {
+            assert_eq!(CommandError::from(error).exit(), Exit::Configuration);
+        }
+        // The folder may be on a disk that is mounted late.
+        let model = WatchError::Model(AnalysisError::Model(ModelError::Cancelled));
+        assert_eq!(CommandError::from(model).exit(), Exit::Failed);
+        assert_eq!(CommandError::Usage("--phrase".into()).exit().code(), 2);
     }
 }

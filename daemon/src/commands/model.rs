@@ -48,6 +48,14 @@ fn build(model: &ModelChoice, rebuild: bool) -> Result<(), CommandError> {
     for file in files {
         println!("{}  {}", folder.join(file.name).display(), mb(file.bytes));
     }
+    if let Some(cache) = folders::service_cache() {
+        let model = model.model.as_deref().map(|model| format!(" --model {model:?}")).unwrap_or_default();
+        println!(
+            "\nThe service does not look there. To build for it:\n  sudo -u belvedere env CACHE_DIRECTORY={} belvedere model \
+             build{model}",
+            cache.display()
+        );
+    }
     Ok(())
 }
 

@@ -15,7 +15,10 @@ pub(super) fn probe(options: &Probe) -> Result<Exit, CommandError> {
     runtime.shutdown_background();
     let report = report.map_err(|error| match error {
         // There is one stream only, and its name was made up here.
-        PipelineError::Stream { failure, .. } => CommandError::Missed(format!("{}: {failure}", spec.url)),
+        PipelineError::Stream { failure, .. } => {
+            let next = failure.kind.next_step();
+            CommandError::Missed(format!("{}: {failure}\n    -> {next}", spec.url))
+        }
         other => other.into(),
     })?;
     match options.format {
@@ -26,9 +29,12 @@ pub(super) fn probe(options: &Probe) -> Result<Exit, CommandError> {
 }
 
 fn spec(options: &Probe) -> Result<SourceSpec, CommandError> {
-    let mut spec = SourceSpec::new(CameraName::new("probe")?, SourceUrl::parse(&options.url)?);
-    spec.transport = options.transport.parse()?;
-    spec.decoder = options.decoder.parse()?;
+    let usage = |error: PipelineError| CommandError::Usage(error.to_string());
+    let url = SourceUrl::parse(&options.url).map_err(usage)?;
+    let mut spec = SourceSpec::new(CameraName::new("probe")?, url);
+    spec.transport = options.transport.parse().map_err(usage)?;
+    spec.decoder = options.decoder.parse().map_err(usage)?;
+    spec.trust_any_certificate = options.trust_any_certificate;
     if let Some(path) = &options.credentials_file {
         let text = std::fs::read_to_string(path).map_err(CommandError::system(path.to_string_lossy()))?;
         spec.credentials = Some(Credentials::parse(&text)?);

@@ -23,7 +23,10 @@ pub(super) fn pull(options: &Pull) -> Result<(), CommandError> {
     let pulled = hub::pull(&hub, &options.model, &options.revision, &models, &mut |event| shown.tell(&event));
     shown.finish();
     let pulled = pulled.map_err(|error| match error.is_offline() {
-        true => CommandError::Offline { advice: advice(&options.model, &models), error },
+        true => CommandError::Advised { advice: advice(&options.model, &models), error },
+        false if error.is_denied() && options.into.is_none() => {
+            CommandError::Advised { advice: as_the_service(&options.model), error }
+        }
         false => CommandError::Hub(error),
     })?;
     match pulled.was_there {
@@ -31,6 +34,9 @@ pub(super) fn pull(options: &Pull) -> Result<(), CommandError> {
         false => println!("{} is there, checked", pulled.path.display()),
     }
     println!("commit {}", pulled.commit);
+    if pulled.replaced {
+        println!("it was another version: restart Belvedere, if it runs this model");
+    }
     for file in &pulled.unchecked {
         println!("not checked: {file}, of which {} tells no checksum", options.endpoint);
     }
@@ -68,6 +74,13 @@ fn token(options: &Pull) -> Result<Option<Secret>, CommandError> {
         }
         _ => Ok(token),
     }
+}
+
+/// What to do where the folder of models is the service's.
+fn as_the_service(model: &ModelName) -> String {
+    format!(
+        "The folder is the service's:\n  sudo -u belvedere belvedere model pull {model}\nOr choose another one: --into DIR."
+    )
 }
 
 /// What to do without a network.

@@ -140,16 +140,19 @@ fn credentials(table: &Reader<'_>) -> Read<Option<Credentials>> {
     let Some(path) = table.string("credentials_file")? else {
         return Some(None);
     };
-    let blame = |what: &dyn std::fmt::Display| {
-        table.blame("credentials_file", format_args!("{path}: {what}"));
-        None
-    };
     table.names_file(path);
     match read_bounded(path.as_ref()) {
-        Err(error) => blame(&error),
+        Err(error) if table.is_out_of_sight("credentials_file", path, &error) => Some(None),
+        Err(error) => {
+            table.blame_file("credentials_file", path, &error);
+            None
+        }
         Ok(text) => match Credentials::parse(&text) {
             Ok(credentials) => Some(Some(credentials)),
-            Err(error) => blame(&error),
+            Err(error) => {
+                table.blame("credentials_file", format_args!("{path}: {error}"));
+                None
+            }
         },
     }
 }

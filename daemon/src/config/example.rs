@@ -9,7 +9,7 @@ const HEAD: &str = "\
 #
 # A key behind a # shows the default; or an example, where the sentence says what holds without the key.
 # `belvedere check` finds every mistake at once. Files in conf.d/ beside this one are read after it, in the
-# order of their names; a variable such as BELVEDERE__MQTT__URL comes after those. Secrets belong into files
+# order of their names; a variable such as BELVEDERE__MQTT__URL comes after those. Secrets belong in files
 # of their own.
 ";
 

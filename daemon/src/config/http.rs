@@ -65,6 +65,7 @@ fn token(table: &Reader<'_>) -> Read<Option<Secret>> {
             None => None,
             Some(path) => match token_in(table, path) {
                 Ok(secret) => Some(secret),
+                Err(error) if table.is_out_of_sight("token_file", path, &error) => Some(Secret::unseen()),
                 Err(error) => {
                     table.blame("token_file", format_args!("{path}: {error}; {MAKE_ONE} > {path}"));
                     return None;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,9 @@ use config::{Config, FileFormat, Map, Source, Value, ValueKind};
 use toml_edit::{Document, Item};
 
 use super::files::NotedFiles;
+use super::inspection::{Inspection, Mistake};
 use super::problem::{Place, Problem, Problems};
+use super::settings::Settings;
 
 /// The prefix of the variables that set keys: `BELVEDERE__MQTT__URL` sets `mqtt.url`.
 const PREFIX: &str = "BELVEDERE";
@@ -24,7 +27,22 @@ pub(super) struct Layers {
     places: HashMap<String, Place>,
     pub(super) problems: RefCell<Vec<Problem>>,
     pub(super) files: NotedFiles,
+    sight: Sight,
+    /// What was not looked at, and why that is no problem.
+    pub(super) unseen: RefCell<Vec<Problem>>,
 }
+
+/// Which secrets must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All: they are about to be used.
+    Whole,
+    /// Those that systemd gives to a running service go with it, and nobody else may look at them.
+    WithoutCredentials,
+}
+
+/// Where systemd puts what `LoadCredential=` names.
+const CREDENTIALS: &str = "/run/credentials";
 
 impl Layers {
     /// Reads `main`, the `conf.d/*.toml` beside it in the order of their names, and `environment`. What is read is
@@ -35,8 +53,9 @@ impl Layers {
     /// others say cannot be judged.
     pub(super) fn read(
         main: &Path,
-        environment: HashMap<String, String>,
+        mut environment: HashMap<String, String>,
         files: &NotedFiles,
+        sight: Sight,
     ) -> Result<Layers, Problems> {
         let mut layers = Layers {
             main: main.to_owned(),
@@ -44,19 +63,26 @@ impl Layers {
             places: HashMap::new(),
             problems: RefCell::default(),
             files: files.clone(),
+            sight,
+            unseen: RefCell::default(),
         };
         let mut builder = Config::builder();
         let mut cameras = Vec::new();
+        let mut odd = Map::new();
         for path in std::iter::once(main.to_owned()).chain(layers.drop_ins(main)) {
-            if let Some(layer) = layers.read_file(&path, &mut cameras) {
+            if let Some(layer) = layers.read_file(&path, &mut cameras, &mut odd) {
                 builder = builder.add_source(layer);
             }
         }
         for variable in environment.keys() {
             if let Some(key) = key_of_variable(variable) {
+                if is_odd(&key) {
+                    odd.insert(key.clone(), Value::new(None, ValueKind::Nil));
+                }
                 layers.places.insert(key, Place::Variable(variable.clone()));
             }
         }
+        environment.retain(|variable, _| !is_odd(variable));
         builder = builder.add_source(
             config::Environment::with_prefix(PREFIX)
                 .prefix_separator(SEPARATOR)
@@ -83,6 +109,8 @@ impl Layers {
             }
             layers.tree.insert("camera".to_owned(), Value::new(None, ValueKind::Array(cameras)));
         }
+        // No key has such a name: each is said to be unknown, with its place.
+        layers.tree.extend(odd);
         Ok(layers)
     }
 
@@ -100,9 +128,41 @@ impl Layers {
         }
     }
 
+    /// Whether the file at `path`, which `key` names and which cannot be opened for `error`, need not be there now. Then it
+    /// is noted as not looked at.
+    pub(super) fn is_out_of_sight(&self, key: &str, path: &str, error: &io::Error) -> bool {
+        let is_hidden = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+        let is_credential = Path::new(path).starts_with(CREDENTIALS);
+        if self.sight == Sight::Whole || !is_hidden || !is_credential {
+            return false;
+        }
+        self.unseen.borrow_mut().push(Problem {
+            place: self.place(key),
+            key: key.to_owned(),
+            what: format!("{path} was not looked at: it is there while the service runs"),
+            nearest: None,
+        });
+        true
+    }
+
     /// Whether a variable set `key`.
     pub(super) fn is_from_environment(&self, key: &str) -> bool {
         matches!(self.places.get(key), Some(Place::Variable(_)))
+    }
+
+    /// Notes what is wrong with settings that are right in themselves.
+    pub(super) fn blame_all(&self, mistakes: Vec<Mistake>) {
+        for Mistake { key, what } in mistakes {
+            self.blame(self.place(&key), &key, what);
+        }
+    }
+
+    /// `settings` with what was not looked at, where nothing is wrong.
+    pub(super) fn into_inspection(self, settings: Settings) -> Result<Inspection, Problems> {
+        let mut unseen = self.unseen.take();
+        unseen.sort();
+        let problems = self.into_problems();
+        if problems.is_empty() { Ok(Inspection { settings, unseen }) } else { Err(problems) }
     }
 
     /// All problems, sorted.
@@ -124,27 +184,36 @@ impl Layers {
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    self.blame(self.whole(&folder), "", format!("cannot be read: {error}"));
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.blame(
+                        self.whole(&folder),
+                        "",
+                        format!("cannot be read: {error}; {}", next_step(&error)),
+                    );
                 }
                 return Vec::new();
             }
         };
         let mut paths: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && !is_hidden(path))
             .collect();
         paths.sort();
         paths
     }
 
-    /// One file as a source; its cameras are moved to the end of `cameras`.
-    fn read_file(&mut self, path: &Path, cameras: &mut Vec<Value>) -> Option<Layer> {
+    /// One file as a source; its cameras are moved to the end of `cameras`, its odd keys to `odd`.
+    fn read_file(
+        &mut self,
+        path: &Path,
+        cameras: &mut Vec<Value>,
+        odd: &mut Map<String, Value>,
+    ) -> Option<Layer> {
         self.files.note(path);
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                self.blame(self.whole(path), "", format!("cannot be read: {error}"));
+                self.blame(self.whole(path), "", format!("cannot be read: {error}; {}", next_step(&error)));
                 return None;
             }
         };
@@ -174,6 +243,8 @@ impl Layers {
                         }
                     }
                 }
+                let (odd_here, table) = table.into_iter().partition(|(key, _)| is_odd(key));
+                odd.extend::<Map<_, _>>(odd_here);
                 Some(Layer(table))
             }
             Err(error) => {
@@ -239,9 +310,29 @@ impl PlaceFinder<'_> {
     }
 }
 
+/// What to do about a file of the configuration that cannot be read.
+fn next_step(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "name another one with --config, or write it as in systemd/belvedere.toml",
+        io::ErrorKind::PermissionDenied => "run this as a user who may read it",
+        _ => "put a text file in its place",
+    }
+}
+
 fn line_of(text: &str, span: &Range<usize>) -> usize {
     let before = text.get(..span.start).unwrap_or(text);
     before.matches('\n').count() + 1
+}
+
+/// Whether `config` would take `key` for the place of an element, and make a list that is long enough to have it:
+/// `model.s[4000000000]`. No such thing is promised.
+fn is_odd(key: &str) -> bool {
+    key.contains('[')
+}
+
+/// Whether it is hidden: what editors and archivers leave beside a file (`.#porch.toml`, `._porch.toml`) is none.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn key_of_variable(variable: &str) -> Option<String> {

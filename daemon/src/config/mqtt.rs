@@ -265,8 +265,9 @@ impl<'a> TlsFiles<'a> {
             table.names_file(path);
             match std::fs::read(path) {
                 Ok(content) => content.hash(&mut contents),
+                Err(error) if table.is_out_of_sight(key, path, &error) => {}
                 Err(error) => {
-                    table.blame(key, format_args!("{path}: {error}"));
+                    table.blame_file(key, path, &error);
                     all_readable = false;
                 }
             }
@@ -301,10 +302,16 @@ fn password(table: &Reader<'_>) -> Read<Option<Secret>> {
         Some(path) => {
             table.names_file(path);
             let secret = Secret::from_file(Path::new(path));
-            secret
-                .map(Some)
-                .map_err(|error| table.blame("password_file", format_args!("{path}: {error}")))
-                .ok()
+            match secret {
+                Ok(secret) => Some(Some(secret)),
+                Err(error) if table.is_out_of_sight("password_file", path, &error) => {
+                    Some(Some(Secret::unseen()))
+                }
+                Err(error) => {
+                    table.blame_file("password_file", path, &error);
+                    None
+                }
+            }
         }
     }
 }

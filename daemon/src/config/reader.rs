@@ -1,6 +1,7 @@
 //! Reads keys out of the merged tree and notes every mistake instead of stopping at the first.
 
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,6 +67,21 @@ impl<'a> Reader<'a> {
     /// To be called before a file is opened that a key names.
     pub(super) fn names_file(&self, path: &str) {
         self.layers.files.note(Path::new(path));
+    }
+
+    /// Whether the file at `path`, which cannot be opened here for `error`, need not be there now.
+    pub(super) fn is_out_of_sight(&self, key: &str, path: &str, error: &io::Error) -> bool {
+        self.layers.is_out_of_sight(&self.path_of(key), path, error)
+    }
+
+    /// Notes that the file at `path` that `key` names cannot be read, and what to do about it.
+    pub(super) fn blame_file(&self, key: &str, path: &str, error: &io::Error) {
+        let next = match error.kind() {
+            io::ErrorKind::NotFound => "; write it, or name another file",
+            io::ErrorKind::PermissionDenied => "; let the user who runs Belvedere read it",
+            _ => "",
+        };
+        self.blame(key, format_args!("{path}: {error}{next}"));
     }
 
     /// The value of `key`.

@@ -54,6 +54,8 @@ pub struct Facts {
     pub nvidia: Nvidia,
     /// What CUDA shows of it.
     pub gpus: Found<Gpus>,
+    /// Why it shows nothing, if so.
+    pub cuda_failure: Option<CudaFailure>,
     /// TensorRT.
     pub tensorrt: TensorRt,
     /// ONNX Runtime.
@@ -101,6 +103,22 @@ pub struct Gpus {
     pub cuda: String,
     /// In CUDA's order; the first is used.
     pub devices: Vec<Gpu>,
+}
+
+/// Why CUDA shows nothing, by what is to be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CudaFailure {
+    /// The driver's library cannot be loaded.
+    NoLibrary,
+    /// The driver is older than the kernels take.
+    DriverTooOld,
+    /// The library is of another version than the driver in the kernel.
+    Mismatch,
+    /// The driver refuses something else.
+    Refuses,
+    /// It has said nothing for too long.
+    NoAnswer,
 }
 
 /// A GPU.
@@ -167,6 +185,8 @@ pub struct CodecDecoders {
 pub struct Engines {
     /// Where they are kept; absent for a user without a home.
     pub folder: Option<PathBuf>,
+    /// Where the service keeps its own, if that is another folder.
+    pub of_service: Option<PathBuf>,
     /// Those that are there, the newest first.
     pub files: Vec<EngineFile>,
 }

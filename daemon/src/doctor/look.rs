@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use belvedere_models::engine::ort::RuntimeLibrary;
-use belvedere_models::machine::{self, DeviceFacts};
+use belvedere_models::machine::{self, CudaError, DeviceFacts};
 
 use super::system::System;
 use super::{
-    CodecDecoders, EngineFile, Engines, Facts, Found, Gpu, Gpus, OnnxRuntime, TensorRt, TensorRtLibrary,
+    CodecDecoders, CudaFailure, EngineFile, Engines, Facts, Found, Gpu, Gpus, OnnxRuntime, TensorRt,
+    TensorRtLibrary,
 };
 use crate::folders;
 
@@ -27,15 +29,20 @@ pub fn look() -> Facts {
 
 /// The same without GStreamer: what can run the model.
 pub(super) fn look_at_devices() -> Facts {
-    let gpus = Look::begin("cuda", LIBRARY_LIMIT, gpus);
+    let failure = Arc::new(OnceLock::new());
+    let noted = Arc::clone(&failure);
+    let gpus = Look::begin("cuda", LIBRARY_LIMIT, move || gpus(&noted));
     let tensorrt = Look::begin("tensorrt", LIBRARY_LIMIT, tensorrt_library);
     let onnx_runtime = Look::begin("onnxruntime", LIBRARY_LIMIT, onnx_runtime);
     let system = System::at(Path::new("/"));
+    let gpus = gpus.end();
+    let is_missing = gpus.here().is_none();
     Facts {
         machine: system.machine(),
         jetson: system.jetson(),
         nvidia: system.nvidia(),
-        gpus: gpus.end(),
+        gpus,
+        cuda_failure: is_missing.then(|| failure.get().copied().unwrap_or(CudaFailure::NoAnswer)),
         tensorrt: TensorRt {
             built_for: built_for(),
             library: tensorrt.end(),
@@ -77,11 +84,27 @@ impl<T: Send + 'static> Look<T> {
     }
 }
 
-fn gpus() -> Found<Gpus> {
-    Found::from(machine::cuda_devices().map(|devices| {
+/// What CUDA shows; what kind of failure it is otherwise goes into `failure`.
+fn gpus(failure: &OnceLock<CudaFailure>) -> Found<Gpus> {
+    let devices = machine::cuda_devices().inspect_err(|error| {
+        // Nobody else writes it.
+        let _ = failure.set(kind_of(error));
+    });
+    Found::from(devices.map(|devices| {
         let cuda = devices.first().map(|device| device.driver_cuda).unwrap_or_default();
         Gpus { cuda: format!("{}.{}", cuda.0, cuda.1), devices: devices.into_iter().map(gpu).collect() }
     }))
+}
+
+fn kind_of(error: &CudaError) -> CudaFailure {
+    match error {
+        CudaError::NoDriver { .. } => CudaFailure::NoLibrary,
+        CudaError::DriverTooOld { .. } => CudaFailure::DriverTooOld,
+        CudaError::Driver { reason, .. } if reason.contains("MISMATCH") => CudaFailure::Mismatch,
+        CudaError::Driver { .. } | CudaError::NoDevice { .. } | CudaError::Kernels { .. } => {
+            CudaFailure::Refuses
+        }
+    }
 }
 
 fn gpu(device: DeviceFacts) -> Gpu {
@@ -130,7 +153,8 @@ fn decoders() -> Found<Vec<CodecDecoders>> {
 fn engines() -> Engines {
     let folder = folders::engines();
     let files = folder.as_deref().map(engine_files).unwrap_or_default();
-    Engines { folder, files }
+    let of_service = folders::service_cache().map(|cache| cache.join("engines"));
+    Engines { folder, of_service, files }
 }
 
 /// The engines in a folder, the newest first.
@@ -187,6 +211,18 @@ mod tests {
         assert_eq!((files[0].name.as_str(), files[0].bytes), ("vision-1.engine", 5));
         assert!((3600..3700).contains(&files[0].age_s), "built an hour ago");
         assert_eq!(engine_files(&dir.path().join("nowhere")), []);
+    }
+
+    #[test]
+    fn what_the_driver_says_is_told_apart_by_what_is_to_be_done() {
+        let driver =
+            |reason: &str| CudaError::Driver { doing: "starting".to_owned(), reason: reason.to_owned() };
+        let mismatch = driver("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: system has unsupported display driver");
+        assert_eq!(kind_of(&mismatch), CudaFailure::Mismatch);
+        assert_eq!(kind_of(&driver("CUDA_ERROR_UNKNOWN: unknown error")), CudaFailure::Refuses);
+        let old = CudaError::DriverTooOld { found: 12_000, needed: 12_060 };
+        assert_eq!(kind_of(&old), CudaFailure::DriverTooOld);
+        assert_eq!(kind_of(&CudaError::NoDriver { words: String::new() }), CudaFailure::NoLibrary);
     }
 
     #[test]

@@ -15,6 +15,7 @@ fn plain() -> Facts {
         jetson: None,
         nvidia: Nvidia::default(),
         gpus: Found::missing("libcuda.so.1: cannot open shared object file: No such file or directory"),
+        cuda_failure: Some(CudaFailure::NoLibrary),
         tensorrt: TensorRt {
             built_for: vec!["TensorRT 10.3.0".to_owned()],
             library: Found::missing("no usable TensorRT library; tried libnvinfer.so.10: cannot open"),
@@ -58,6 +59,7 @@ fn desktop() -> Facts {
         nodes: ["/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"].map(node).to_vec(),
     };
     facts.gpus = gpus("NVIDIA GeForce RTX 4090", (8, 9));
+    facts.cuda_failure = None;
     facts.tensorrt.library = Found::Here(TensorRtLibrary {
         path: "libnvinfer.so.10".into(),
         flavour: "TensorRT".to_owned(),
@@ -132,6 +134,38 @@ fn a_gpu_without_the_drivers_library_is_told_the_loaders_words_and_the_package()
     let diagnosis = Diagnosis::of(&facts, Device::Auto);
     assert!(diagnosis.can_run(), "the CPU is still there");
     assert!(diagnosis.findings.iter().any(|finding| finding.about == "CUDA"), "but it is said");
+}
+
+#[test]
+fn a_driver_that_is_there_and_fails_is_told_what_mends_it_and_not_to_be_installed() {
+    let with = |cuda_failure| Facts {
+        gpus: Found::missing("the driver's words"),
+        cuda_failure: Some(cuda_failure),
+        ..desktop()
+    };
+    for (failure, words) in [
+        (CudaFailure::DriverTooOld, "driver 560 or later"),
+        (CudaFailure::Mismatch, "start the machine again"),
+        (CudaFailure::Refuses, "nvidia-smi"),
+        (CudaFailure::NoAnswer, "hangs"),
+    ] {
+        let said = missing(&with(failure), Device::TensorRt);
+        assert_says(&said, &["the driver's words", words]);
+        assert!(!said.contains("install the driver's library"), "{said}");
+    }
+    let mut facts = with(CudaFailure::Refuses);
+    facts.nvidia.nodes.retain(|node| !node.path.ends_with("nvidia-uvm"));
+    assert_says(&missing(&facts, Device::TensorRt), &["nvidia-modprobe -u -c 0"]);
+}
+
+#[test]
+fn the_packages_are_those_that_the_program_was_built_for() {
+    let mut facts = desktop();
+    facts.tensorrt.library = plain().tensorrt.library;
+    facts.tensorrt.built_for = vec!["TensorRT 11.0.1".to_owned(), "TensorRT-RTX 1.2.0".to_owned()];
+    let said = missing(&facts, Device::TensorRt);
+    assert_says(&said, &["libnvinfer11 and libnvonnxparsers11", "unpack TensorRT-RTX 1.2.0"]);
+    assert!(!said.contains("libnvinfer10"), "{said}");
 }
 
 #[test]
@@ -270,4 +304,15 @@ fn the_report_has_everything_in_it_for_people_and_for_machines() {
     let json = serde_json::to_value(Report::new(plain(), Device::TensorRt)).unwrap();
     assert_eq!(json["diagnosis"]["choice"]["runs_on"], "nothing");
     assert!(json["facts"]["gpus"]["missing"].as_str().unwrap().contains("libcuda"));
+}
+
+#[test]
+fn a_user_beside_the_service_is_told_where_the_services_engines_are() {
+    let mut facts = desktop();
+    assert!(!Report::new(facts.clone(), Device::Auto).text().contains("the service's"));
+    facts.engines.of_service = Some("/var/cache/belvedere/engines".into());
+    assert_says(
+        &Report::new(facts, Device::Auto).text(),
+        &["/var/cache/belvedere/engines", "sudo -u belvedere env CACHE_DIRECTORY=/var/cache/belvedere "],
+    );
 }

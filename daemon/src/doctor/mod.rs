@@ -21,8 +21,8 @@ use belvedere_models::Device;
 pub use device_node::DeviceNode;
 pub use diagnosis::{Choice, Diagnosis};
 pub use facts::{
-    CodecDecoders, EngineFile, Engines, Facts, Found, Gpu, Gpus, Machine, Nvidia, OnnxRuntime, TensorRt,
-    TensorRtLibrary,
+    CodecDecoders, CudaFailure, EngineFile, Engines, Facts, Found, Gpu, Gpus, Machine, Nvidia, OnnxRuntime,
+    TensorRt, TensorRtLibrary,
 };
 pub use finding::{Finding, Level};
 pub use jetson::Jetson;

@@ -2,7 +2,7 @@
 
 use belvedere_models::machine::LIBRARY_VARIABLE;
 
-use super::{Facts, Finding, Found, Jetson};
+use super::{CudaFailure, Facts, Finding, Found, Jetson};
 
 /// The oldest GPUs that the kernels are compiled for (Turing).
 const LEAST_COMPUTE_CAPABILITY: (u32, u32) = (7, 5);
@@ -94,13 +94,41 @@ fn nodes(facts: &Facts) -> Option<Finding> {
     Some(Finding::missing("devices", format!("this user may not use {}", files.join(", ")), next))
 }
 
+/// What to do where CUDA shows nothing.
+fn against_failure(facts: &Facts) -> &'static str {
+    let has_unified_memory =
+        || facts.nvidia.nodes.iter().any(|node| node.path.to_string_lossy().contains("nvidia-uvm"));
+    match facts.cuda_failure {
+        None | Some(CudaFailure::NoLibrary) => {
+            "install the driver's library (Debian: libcuda1; Ubuntu: the libnvidia-compute package of the \
+             driver's version; Jetson: nvidia-l4t-cuda; a container: --gpus all with NVIDIA_DRIVER_CAPABILITIES=all, \
+             or --runtime nvidia)"
+        }
+        Some(CudaFailure::DriverTooOld) => {
+            "install driver 560 or later (a Jetson: JetPack 6.1 or later), and start the machine again"
+        }
+        Some(CudaFailure::Mismatch) => {
+            "start the machine again: the driver in the kernel is of another version than its library, as after an \
+             upgrade"
+        }
+        Some(CudaFailure::Refuses) if facts.jetson.is_none() && !has_unified_memory() => {
+            "there is no /dev/nvidia-uvm: run `nvidia-modprobe -u -c 0` as root"
+        }
+        Some(CudaFailure::Refuses) => {
+            "see whether `nvidia-smi` answers, and what `dmesg` says of NVRM; start the machine again"
+        }
+        Some(CudaFailure::NoAnswer) => {
+            "the driver hangs: see whether `nvidia-smi` answers, and start the machine again"
+        }
+    }
+}
+
 /// What CUDA says.
 fn gpu(facts: &Facts) -> Option<Finding> {
-    let driver_library = "install the driver's library (Debian: libcuda1; Ubuntu: the libnvidia-compute package of the \
-         driver's version; Jetson: nvidia-l4t-cuda; a container: --gpus all with NVIDIA_DRIVER_CAPABILITIES=all, \
-         or --runtime nvidia)";
     let gpus = match &facts.gpus {
-        Found::Missing { missing } => return Some(Finding::missing("CUDA", missing.clone(), driver_library)),
+        Found::Missing { missing } => {
+            return Some(Finding::missing("CUDA", missing.clone(), against_failure(facts)));
+        }
         Found::Here(gpus) => gpus,
     };
     let Some(gpu) = gpus.devices.first() else {
@@ -141,11 +169,8 @@ fn tensorrt(facts: &Facts) -> Vec<Finding> {
                 files => format!("; what is here is {}", files.join(", ")),
             };
             let packages = match &facts.jetson {
-                Some(_) => "install nvidia-jetpack, or tensorrt alone",
-                None => {
-                    "install libnvinfer10 and libnvonnxparsers10 (or 11) from NVIDIA's CUDA repository, version 10.3 or \
-                     later"
-                }
+                Some(_) => "install nvidia-jetpack, or tensorrt alone".to_owned(),
+                None => packages(&tensorrt.built_for),
             };
             vec![Finding::missing(
                 "TensorRT",
@@ -160,13 +185,40 @@ fn tensorrt(facts: &Facts) -> Vec<Finding> {
             .iter()
             .map(|missing| {
                 let next = match &facts.jetson {
-                    Some(_) => "install nvidia-jetpack, or libnvonnxparsers10",
-                    None => "install the parser of the same version, such as libnvonnxparsers10",
+                    Some(_) => "install nvidia-jetpack, or libnvonnxparsers10".to_owned(),
+                    None => format!(
+                        "install the parser of the same version: {} {}{}",
+                        library.flavour,
+                        library.version,
+                        match library.flavour.as_str() {
+                            "TensorRT" => format!(", libnvonnxparsers{}", major(&library.version)),
+                            _ => String::new(),
+                        }
+                    ),
                 };
                 Finding::missing("TensorRT", format!("no engines can be built: {missing}"), next)
             })
             .collect(),
     }
+}
+
+/// How to get the libraries that this program was built for; those of another major version are not loaded.
+fn packages(built_for: &[String]) -> String {
+    let ways = built_for.iter().map(|built| match built.split_once(' ') {
+        Some(("TensorRT", version)) => {
+            let major = major(version);
+            let least = if major == "10" { ", 10.3 or later," } else { "" };
+            format!(
+                "install libnvinfer{major} and libnvonnxparsers{major}{least} from NVIDIA's CUDA repository"
+            )
+        }
+        _ => format!("unpack {built} from NVIDIA's site"),
+    });
+    ways.collect::<Vec<_>>().join(", or ")
+}
+
+fn major(version: &str) -> &str {
+    version.split('.').next().unwrap_or(version)
 }
 
 fn pass_into_container(facts: &Facts) -> String {

@@ -53,7 +53,8 @@ impl Report {
 
     /// The facts, a line each.
     fn rows(&self) -> Vec<(&'static str, String)> {
-        let Facts { machine, jetson, nvidia, gpus, tensorrt, onnx_runtime, decoders, engines } = &self.facts;
+        let Facts { machine, jetson, nvidia, gpus, tensorrt, onnx_runtime, decoders, engines, .. } =
+            &self.facts;
         let memory = machine.memory_bytes.map(|bytes| format!(", {} memory", gb(bytes))).unwrap_or_default();
         let mut rows = vec![
             ("belvedere", self.version.to_owned()),
@@ -142,6 +143,17 @@ impl Report {
                 let age = in_words(std::time::Duration::from_secs(file.age_s));
                 rows.push(("", format!("{}, {}, {age} old", file.name, gb(file.bytes))));
             }
+        }
+        if let Some(folder) = &engines.of_service
+            && let Some(cache) = folder.parent()
+        {
+            let (folder, cache) = (folder.display(), cache.display());
+            rows.push((
+                "",
+                format!(
+                    "the service's are in {folder}: sudo -u belvedere env CACHE_DIRECTORY={cache} belvedere doctor"
+                ),
+            ));
         }
         rows
     }

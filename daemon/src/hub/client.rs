@@ -1,8 +1,8 @@
 //! Requests to the hub.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
@@ -12,7 +12,7 @@ use ureq::{Body, RequestBuilder};
 use url::Url;
 
 use super::listing::Listing;
-use super::{HubError, ModelName};
+use super::{HubError, ModelName, PullEvent};
 use crate::config::Secret;
 
 /// Longer lists of files are none.
@@ -88,10 +88,15 @@ impl HubClient {
         let repo = self.repo(model, revision);
         let url = format!("{}/api/{}", self.options.endpoint, repository(model, revision).api_url());
         let request = repo.info_request().query("blobs", "true");
-        let mut response = self.called(request, &url)?;
+        let response = self.called(request, &url)?;
         let wrong = |reason: String| HubError::Answer { url: url.clone(), reason };
-        let text = response.body_mut().with_config().limit(MAX_LISTING_BYTES).read_to_vec();
-        let text = text.map_err(|error| self.failure(&url, &error))?;
+        let text = self.small(response, MAX_LISTING_BYTES).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => self.stalled(&url),
+            _ => HubError::Unreachable { url: url.clone(), reason: error.to_string() },
+        })?;
+        if text.len() as u64 > MAX_LISTING_BYTES {
+            return Err(wrong(format!("it is longer than {} MiB", MAX_LISTING_BYTES >> 20)));
+        }
         let listing: Listing = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         match listing.has_commit() {
             true => Ok(listing),
@@ -139,13 +144,13 @@ impl HubClient {
         let silence = Some(self.options.stalled_after);
         let request = request.config().http_status_as_error(false);
         let request = request.timeout_connect(silence).timeout_recv_response(silence).build();
-        let mut response = request.call().map_err(|error| self.failure(url, &error))?;
+        let response = request.call().map_err(|error| self.failure(url, &error))?;
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(response);
         }
         let url = url.to_owned();
-        let message = said(&mut response);
+        let message = self.said(response);
         Err(match status {
             401 | 403 => HubError::NotAllowed { url, message, has_token: self.options.token.is_some() },
             404 | 410 => HubError::NotFound { url, message },
@@ -153,11 +158,76 @@ impl HubClient {
         })
     }
 
+    /// Tries until it is done, or has failed too often in a row with nothing gained. `attempt` says whether anything was,
+    /// and which errors are worth another try, `is_passing`.
+    pub(super) fn patiently<T>(
+        &self,
+        tell: &mut dyn FnMut(PullEvent<'_>),
+        is_passing: impl Fn(&HubError) -> bool,
+        mut attempt: impl FnMut(&mut dyn FnMut(PullEvent<'_>)) -> (bool, Result<T, HubError>),
+    ) -> Result<T, HubError> {
+        let options = &self.options;
+        let (mut failures, mut wait) = (0, options.first_wait);
+        loop {
+            let (has_gained, done) = attempt(tell);
+            let error = match done {
+                Err(error) if is_passing(&error) => error,
+                done => return done,
+            };
+            if has_gained {
+                (failures, wait) = (0, options.first_wait);
+            }
+            failures += 1;
+            if failures >= options.tries {
+                return Err(error);
+            }
+            tell(PullEvent::Again { error: &error, wait });
+            // Nobody else waits: this is a command of its own.
+            std::thread::sleep(wait);
+            wait *= 2;
+        }
+    }
+
+    /// The body of an answer that is small, up to a byte more than `limit`, within the time that silence may last: no
+    /// server keeps anybody waiting for ever, byte by byte neither.
+    fn small(&self, response: Response<Body>, limit: u64) -> io::Result<Vec<u8>> {
+        let deadline = Instant::now() + self.options.stalled_after;
+        let pieces = read_aside(response.into_body().into_reader().take(limit + 1));
+        let mut whole = Vec::new();
+        loop {
+            match pieces.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(piece) => whole.extend(piece?),
+                Err(RecvTimeoutError::Disconnected) => return Ok(whole),
+                Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+
+    /// What the hub says is wrong, on one line.
+    fn said(&self, response: Response<Body>) -> String {
+        let status = response.status();
+        let header = response.headers().get("X-Error-Message").and_then(|value| value.to_str().ok());
+        let text = match header {
+            Some(text) => text.to_owned(),
+            None => {
+                #[derive(serde::Deserialize)]
+                struct Error {
+                    error: String,
+                }
+                let text = self.small(response, MAX_MESSAGE_BYTES).unwrap_or_default();
+                serde_json::from_slice::<Error>(&text).map_or_else(|_| status.to_string(), |said| said.error)
+            }
+        };
+        text.chars().filter(|c| !c.is_control()).take(300).collect()
+    }
+
+    fn stalled(&self, url: &str) -> HubError {
+        HubError::Stalled { url: url.to_owned(), seconds: self.options.stalled_after.as_secs() }
+    }
+
     fn failure(&self, url: &str, error: &ureq::Error) -> HubError {
         match error {
-            ureq::Error::Timeout(_) => {
-                HubError::Stalled { url: url.to_owned(), seconds: self.options.stalled_after.as_secs() }
-            }
+            ureq::Error::Timeout(_) => self.stalled(url),
             ureq::Error::BodyExceedsLimit(_) | ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
                 HubError::Answer { url: url.to_owned(), reason: error.to_string() }
             }
@@ -233,23 +303,4 @@ fn endpoint(options: &HubOptions) -> Result<String, HubError> {
 fn begins_at(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get("Content-Range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
-}
-
-/// What the hub says is wrong, on one line.
-fn said(response: &mut Response<Body>) -> String {
-    let header = response.headers().get("X-Error-Message").and_then(|value| value.to_str().ok());
-    let text = match header {
-        Some(text) => text.to_owned(),
-        None => {
-            let mut text = String::new();
-            let _ = response.body_mut().as_reader().take(MAX_MESSAGE_BYTES).read_to_string(&mut text);
-            #[derive(serde::Deserialize)]
-            struct Error {
-                error: String,
-            }
-            serde_json::from_str::<Error>(&text)
-                .map_or_else(|_| response.status().to_string(), |said| said.error)
-        }
-    };
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
 }

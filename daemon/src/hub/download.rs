@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::client::HubClient;
 use super::listing::ListedFile;
@@ -47,50 +47,37 @@ impl Download<'_> {
         }
     }
 
-    /// Tries until the server has said everything, or too often nothing.
+    /// Tries until the server has said everything, or too often nothing. Only then it is at `path`.
     fn fetch_all(
         &self,
         file: &ListedFile,
         path: &Path,
         tell: &mut dyn FnMut(PullEvent<'_>),
     ) -> Result<(), HubError> {
-        let options = &self.client.options;
-        let (mut failures, mut wait) = (0, options.first_wait);
-        loop {
-            let before = length(path);
-            let error = match self.fetch_some(file, path, tell) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_passing() => error,
-                Err(error) => return Err(error),
-            };
-            if length(path) > before {
-                (failures, wait) = (0, options.first_wait);
-            }
-            failures += 1;
-            if failures >= options.tries {
-                return Err(error);
-            }
-            tell(PullEvent::Again { error: &error, wait });
-            // Nobody else waits: this is a command of its own.
-            std::thread::sleep(wait);
-            wait *= 2;
-        }
+        let part = part_of(path);
+        self.client.patiently(tell, HubError::is_passing, |tell| {
+            let before = length(&part);
+            let done = self.fetch_some(file, &part, tell);
+            (length(&part) > before, done)
+        })?;
+        fs::rename(&part, path).map_err(HubError::file(path))
     }
 
     fn fetch_some(
         &self,
         file: &ListedFile,
-        path: &Path,
+        part: &Path,
         tell: &mut dyn FnMut(PullEvent<'_>),
     ) -> Result<(), HubError> {
-        // A file that is as long as it should be, or longer, was wrong: it begins again.
-        let from = Some(length(path)).filter(|there| file.bytes().is_none_or(|bytes| *there < bytes));
+        // A part that is as long as the file should be, or longer, was wrong: it begins again. So does a file whose length
+        // nobody tells: whether what is there is the beginning of it could not be found out.
+        let from = Some(length(part)).filter(|there| file.bytes().is_some_and(|bytes| *there < bytes));
         let mut opened = self.client.open(self.model, self.commit, &file.name, from.unwrap_or(0))?;
-        let mut part = part_file(path, opened.from).map_err(HubError::file(path))?;
+        let mut out = open_part(part, opened.from).map_err(HubError::file(part))?;
         tell(PullEvent::File { name: &file.name, bytes: file.bytes(), already: opened.from });
         let mut there = opened.from;
         while let Some(piece) = opened.next()? {
-            part.write_all(&piece).map_err(HubError::file(path))?;
+            out.write_all(&piece).map_err(HubError::file(part))?;
             there += piece.len() as u64;
             tell(PullEvent::Bytes(piece.len() as u64));
             if file.bytes().is_some_and(|bytes| there > bytes) {
@@ -98,7 +85,7 @@ impl Download<'_> {
                 break;
             }
         }
-        part.sync_all().map_err(HubError::file(path))?;
+        out.sync_all().map_err(HubError::file(part))?;
         match file.bytes() {
             Some(bytes) if there < bytes => Err(HubError::Unreachable {
                 url: opened.url,
@@ -109,8 +96,13 @@ impl Download<'_> {
     }
 }
 
+/// Where what has come of the file at `path` lies until all of it has.
+pub(super) fn part_of(path: &Path) -> PathBuf {
+    path.with_added_extension("part")
+}
+
 /// The file to go on with after its first `from` bytes.
-fn part_file(path: &Path, from: u64) -> std::io::Result<File> {
+fn open_part(path: &Path, from: u64) -> std::io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     file.set_len(from)?;
     Ok(file)

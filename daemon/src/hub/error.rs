@@ -154,6 +154,11 @@ impl HubError {
         matches!(self, HubError::Unreachable { .. } | HubError::Stalled { .. })
     }
 
+    /// Whether this user may not write where the model is to be.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, HubError::File { reason, .. } if reason.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether the next try may do better.
     pub(super) fn is_passing(&self) -> bool {
         match self {

@@ -1,13 +1,14 @@
 //! A whole model.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use belvedere_models::{Checkpoint, Tokenizer};
 
 use super::client::{HubClient, HubOptions};
-use super::download::{Download, wrongness};
+use super::download::{Download, part_of, wrongness};
 use super::listing::INDEX;
 use super::{HubError, ModelName};
 
@@ -46,6 +47,8 @@ pub struct Pulled {
     pub commit: String,
     /// Whether it had been there already, unchanged.
     pub was_there: bool,
+    /// Whether another version of it was there, which a daemon that runs still has in memory.
+    pub replaced: bool,
     /// The files of which the hub tells no checksum.
     pub unchecked: Vec<String>,
 }
@@ -63,7 +66,9 @@ pub fn pull(
     tell: &mut dyn FnMut(PullEvent<'_>),
 ) -> Result<Pulled, HubError> {
     let client = HubClient::new(options.clone())?;
-    let listing = client.listing(model, revision)?;
+    // Without a network, whoever waits is told at once how to do without.
+    let is_passing = |error: &HubError| error.is_passing() && !matches!(error, HubError::Unreachable { .. });
+    let listing = client.patiently(tell, is_passing, |_| (false, client.listing(model, revision)))?;
     let mut files = listing.needed(model)?;
 
     let unfinished = models.join(UNFINISHED);
@@ -84,6 +89,7 @@ pub fn pull(
         match kept {
             Some(kept) if wrongness(&file, &kept)?.is_none() => {
                 let _ = fs::remove_file(&path);
+                let _ = fs::remove_file(part_of(&path));
                 // A link costs no room; where there can be none, a copy does.
                 fs::hard_link(&kept, &path)
                     .or_else(|_| fs::copy(&kept, &path).map(drop))
@@ -102,14 +108,41 @@ pub fn pull(
     }
 
     check(&work)?;
+    let replaced = !was_there && place.exists();
     if was_there {
         fs::remove_dir_all(&work).map_err(HubError::file(&work))?;
     } else {
         put_in_place(&work, &place, &unfinished.join(format!("{}.old", model.flat())))?;
+        open_to_all(&place)?;
     }
+    forget_others(&unfinished, model);
     let unchecked =
         files.iter().filter(|file| file.checksum().is_none()).map(|file| file.name.clone()).collect();
-    Ok(Pulled { path: place, commit: listing.sha, was_there, unchecked })
+    Ok(Pulled { path: place, commit: listing.sha, was_there, replaced, unchecked })
+}
+
+/// Lets everybody read the checkpoint in `place`, whatever the umask of whoever fetched it: the service is another user.
+fn open_to_all(place: &Path) -> Result<(), HubError> {
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(HubError::file(path))
+    };
+    for entry in fs::read_dir(place).map_err(HubError::file(place))? {
+        set(&entry.map_err(HubError::file(place))?.path(), 0o644)?;
+    }
+    set(place, 0o755)?;
+    // The owner's folder, which is made here too.
+    place.parent().map_or(Ok(()), |owner| set(owner, 0o755))
+}
+
+/// Removes what lies in `unfinished` of `model` at other commits, which nobody will go on with. Where that cannot be, it is
+/// tried again the next time.
+fn forget_others(unfinished: &Path, model: &ModelName) {
+    let start = format!("{}@", model.flat());
+    for entry in fs::read_dir(unfinished).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&start) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Whether it can be used.

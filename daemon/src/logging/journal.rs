@@ -1,8 +1,8 @@
 //! systemd's journal, in its own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram an entry, with a priority
 //! and fields that `journalctl BELVEDERE_CAMERA=porch` finds. The message holds the fields too, for who reads it.
 
-use std::fmt::{self, Write};
-use std::io;
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -50,8 +50,12 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut entry = Entry::default();
         event.record(&mut entry);
-        // Without a journal there is nobody to tell.
-        let _ = self.socket.send(&entry.into_datagram(event.metadata().level(), event.metadata().target()));
+        let line = entry.line();
+        let datagram = entry.into_datagram(event.metadata().level(), event.metadata().target());
+        if self.socket.send(&datagram).is_err() {
+            // The journal is full, starts again or takes no datagram so large: behind standard error it still reads lines.
+            let _ = writeln!(io::stderr(), "{line}");
+        }
     }
 }
 
@@ -86,6 +90,11 @@ impl Entry {
         }
     }
 
+    /// The message with its fields, as people read it.
+    fn line(&self) -> String {
+        format!("{}{}", self.message, self.tail)
+    }
+
     fn into_datagram(self, level: &Level, target: &str) -> Vec<u8> {
         let priority = match *level {
             Level::ERROR => "3",
@@ -97,7 +106,7 @@ impl Entry {
         push(&mut datagram, "PRIORITY", priority);
         push(&mut datagram, "SYSLOG_IDENTIFIER", "belvedere");
         push(&mut datagram, "BELVEDERE_TARGET", target);
-        push(&mut datagram, "MESSAGE", &(self.message + &self.tail));
+        push(&mut datagram, "MESSAGE", &self.line());
         for (name, value) in &self.fields {
             push(&mut datagram, name, value);
         }
@@ -113,7 +122,7 @@ fn field_name(name: &str) -> String {
 
 /// A field in the form that lets its value hold line ends: name, line end, length, value, line end.
 fn push(datagram: &mut Vec<u8>, name: &str, value: &str) {
-    let value = &value.as_bytes()[..value.len().min(MAX_VALUE_BYTES)];
+    let value = &value.as_bytes()[..value.floor_char_boundary(MAX_VALUE_BYTES)];
     datagram.extend(name.as_bytes());
     datagram.push(b'\n');
     datagram.extend((value.len() as u64).to_le_bytes());
@@ -177,5 +186,9 @@ mod tests {
         let mut datagram = Vec::new();
         super::push(&mut datagram, "MESSAGE", &"ü".repeat(20_000));
         assert!(datagram.len() < 17_000);
+        let mut odd = Vec::new();
+        super::push(&mut odd, "MESSAGE", &format!("x{}", "ü".repeat(20_000)));
+        // After the name, its line end and the length; before the line end.
+        assert!(std::str::from_utf8(&odd[16..odd.len() - 1]).is_ok(), "a character is cut in two");
     }
 }

@@ -16,6 +16,7 @@ mod model_thread;
 mod on_page;
 mod progress;
 mod questions;
+mod readiness;
 mod reloading;
 mod retained_topics;
 mod room;
@@ -54,6 +55,8 @@ pub use config_topic::{ConfigReport, ConfigState, ReportedProblem};
 use listening::Listening;
 use model_thread::ModelThread;
 pub use progress::{CameraProgress, ProgressValues};
+pub use questions::unaskable;
+use readiness::Readiness;
 pub use signals::{Hangups, Signals};
 use state_topic::StateTopic;
 
@@ -155,6 +158,7 @@ pub struct Watch {
     model: ModelThread,
     prompter: Prompter,
     systemd: Systemd,
+    readiness: Readiness,
     cancel: CancelToken,
 }
 
@@ -180,10 +184,6 @@ impl Watch {
     /// Whether the configuration that runs is the one that is written; changes wake the receiver.
     pub fn configuration(&self) -> watch::Receiver<ConfigReport> {
         self.config.report()
-    }
-
-    fn say_ready(&self) {
-        self.systemd.ready(&self.status());
     }
 
     /// What it does, for `systemctl status`.

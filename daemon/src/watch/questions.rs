@@ -8,10 +8,31 @@ use belvedere_models::{Prompt, Task, TaskInput, WatchedPhrase};
 use super::WatchError;
 use super::progress::CameraProgress;
 use crate::alerts::{Phrase, Slug};
-use crate::config::CameraSettings;
+use crate::config::{CameraSettings, Mistake};
 use crate::live::SightPhrase;
 use crate::mqtt::topics;
 use crate::prompter::Prompter;
+
+/// What of `cameras` cannot be asked of the model of `prompter`.
+pub fn unaskable(prompter: &Prompter, cameras: &[CameraSettings]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (index, camera) in cameras.iter().enumerate() {
+        for (place, asked) in camera.tasks.iter().enumerate() {
+            let input = asked.text.clone().map_or(TaskInput::Nothing, TaskInput::Text);
+            if let Err(error) = prompter.prompt(asked.task, input) {
+                let key = format!("camera[{index}].tasks[{place}]");
+                mistakes.push(Mistake { key, what: error.to_string() });
+            }
+        }
+        for (place, alert) in camera.alerts.iter().enumerate() {
+            if let Err(error) = prompter.watched_phrase(alert.phrase.as_str()) {
+                let key = format!("camera[{index}].alert[{place}].phrase");
+                mistakes.push(Mistake { key, what: error.to_string() });
+            }
+        }
+    }
+    mistakes
+}
 
 /// One question of a camera.
 pub(super) struct Asked {

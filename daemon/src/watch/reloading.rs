@@ -18,13 +18,13 @@ use super::room::check_room;
 use super::starting::load;
 use super::{BROKER_LIMIT, Watch, WatchError, retained_topics};
 use crate::analyst::Analyst;
-use crate::config::{CameraSettings, Difference, Problems, Settings, within_reach};
-use crate::http::HttpServer;
+use crate::config::{CameraSettings, Difference, HttpSettings, Problems, Settings, within_reach};
+use crate::http::{HttpError, HttpServer};
 use crate::mqtt::{LinkOptions, topics};
 
 /// What a change needs that could not have been had.
 struct Prepared {
-    /// Where the page is to be served elsewhere.
+    /// Where the page is to be served, and nothing serves it so yet.
     http: Option<HttpServer>,
     /// Where the way to the broker changes.
     options: Option<LinkOptions>,
@@ -39,10 +39,10 @@ impl Watch {
     /// `ROOT/config` and the log. `cancel` ends the loading of a model; dropping this before it is done leaves a daemon that
     /// can only be stopped.
     pub async fn reload(&mut self, read: Result<Settings, Problems>, cancel: CancelToken) {
-        self.systemd.reloading();
+        self.readiness.reloading();
         self.take_up(read, cancel).await;
         self.live.set_notice(self.config.report().borrow().notice());
-        self.say_ready();
+        self.readiness.reloaded(self.status());
     }
 
     async fn take_up(&mut self, read: Result<Settings, Problems>, cancel: CancelToken) {
@@ -66,16 +66,18 @@ impl Watch {
     }
 
     async fn prepare(
-        &self,
+        &mut self,
         wanted: &Settings,
         difference: &Difference,
         cancel: CancelToken,
     ) -> Result<Prepared, WatchError> {
-        let http = match &wanted.http {
-            Some(http) if difference.http && !self.is_at(http.listen) => {
-                Some(HttpServer::start(http, Arc::clone(&self.live)).await?)
+        let page = wanted.http.as_ref().filter(|_| difference.http);
+        let mut http = match page {
+            Some(page) if !self.is_in_the_way(page.listen) => {
+                Some(HttpServer::start(page, Arc::clone(&self.live)).await?)
             }
-            _ => None,
+            Some(_) => None,
+            None => self.page_again(wanted).await,
         };
         let options = match difference.link {
             true => Some(LinkOptions::new(&wanted.mqtt, self.embedded)?),
@@ -104,6 +106,10 @@ impl Watch {
             let progress = self.cameras.progress(&camera.name);
             let asked = Questions::new(prompter, &wanted.mqtt.topic, camera, progress)?;
             questions.insert(camera.name.clone(), asked);
+        }
+        if let Some(page) = page.filter(|_| http.is_none()) {
+            // At last: until here the page is where it was, and from here on nothing else can fail.
+            http = Some(self.swap_page(page).await?);
         }
         Ok(Prepared { http, options, analyst, questions })
     }
@@ -145,8 +151,11 @@ impl Watch {
         } else if difference.is_announced() {
             self.listening.announcer().change(&wanted);
         }
-        if difference.http {
-            self.change_page(http, &wanted).await;
+        if http.is_some() || wanted.http.is_none() {
+            let old = std::mem::replace(&mut self.http, http);
+            if let Some(old) = old {
+                old.stop().await;
+            }
         }
         retained_topics::note(&wanted, &self.outbox);
         self.settings = wanted;
@@ -173,24 +182,36 @@ impl Watch {
         self.model.change(Change::Model(analyst, questions));
     }
 
-    /// Whether the page is served there.
-    fn is_at(&self, address: SocketAddr) -> bool {
-        self.settings.http.as_ref().is_some_and(|http| http.listen == address)
+    /// Whether the page has the port of `address`: then the system may refuse that address too, since one of them may
+    /// comprise the other.
+    fn is_in_the_way(&self, address: SocketAddr) -> bool {
+        self.http.as_ref().is_some_and(|page| page.address().port() == address.port())
     }
 
-    /// Serves the page at `new` where it listens already; else where it did, once that is free, or nowhere.
-    async fn change_page(&mut self, new: Option<HttpServer>, wanted: &Settings) {
-        if let Some(old) = self.http.take() {
-            old.stop().await;
+    /// The page where it is away though nothing of it changes: after a change that failed, twice.
+    async fn page_again(&self, wanted: &Settings) -> Option<HttpServer> {
+        let page = wanted.http.as_ref().filter(|_| self.http.is_none())?;
+        let again = HttpServer::start(page, Arc::clone(&self.live)).await;
+        again.map_err(|error| tracing::error!(%error, "the page is still away")).ok()
+    }
+
+    /// Serves the page at `wanted` where it has the port already; where that fails, as it was.
+    async fn swap_page(&mut self, wanted: &HttpSettings) -> Result<HttpServer, HttpError> {
+        let address = self.http.as_ref().map(HttpServer::address);
+        if let Some(page) = self.http.take() {
+            page.stop().await;
         }
-        self.http = match (new, &wanted.http) {
-            (Some(new), _) => Some(new),
-            (None, Some(http)) => {
-                let again = HttpServer::start(http, Arc::clone(&self.live)).await;
-                again.map_err(|error| tracing::error!(%error, "the page is away until the next reload")).ok()
+        let swapped = HttpServer::start(wanted, Arc::clone(&self.live)).await;
+        if swapped.is_err()
+            && let (Some(listen), Some(before)) = (address, &self.settings.http)
+        {
+            let before = HttpSettings { listen, ..before.clone() };
+            match HttpServer::start(&before, Arc::clone(&self.live)).await {
+                Ok(page) => self.http = Some(page),
+                Err(error) => tracing::error!(%error, "the page is away until the next reload"),
             }
-            (None, None) => None,
-        };
+        }
+        swapped
     }
 
     /// Leaves the broker as if for good, and goes to where `options` lead. What waits in the outbox waits for that one.

@@ -17,6 +17,7 @@ use super::listening::Listening;
 use super::model_thread::{Change, Hearers, ModelThread};
 use super::on_page::{LOADING, OnPage, WARMING_UP};
 use super::questions::Questions;
+use super::readiness::Readiness;
 use super::state_topic::StateTopic;
 use super::stats::Stats;
 use super::switches::{Switches, first_positions};
@@ -161,6 +162,7 @@ impl Watch {
             model,
             prompter,
             systemd: systemd.clone(),
+            readiness: Readiness::new(systemd.clone()),
             cancel,
         };
         watch.say_ready_when_open();
@@ -172,15 +174,15 @@ impl Watch {
     /// Tells the service manager that the daemon is ready as soon as every camera was opened, or has said why it cannot
     /// be. Other services may wait for this one: a camera that says nothing is waited for until [`OPENING_LIMIT`].
     fn say_ready_when_open(&mut self) {
-        let (systemd, live, status) = (self.systemd.clone(), Arc::clone(&self.live), self.status());
-        systemd.status(&format!("opening {} camera(s)", self.cameras.len()));
+        let (readiness, live) = (self.readiness.clone(), Arc::clone(&self.live));
+        readiness.opening(&format!("opening {} camera(s)", self.cameras.len()), self.status());
         self.tasks.spawn(async move {
             let mut changes = live.changes();
             let opened = async { while !live.untried().is_empty() && changes.changed().await.is_ok() {} };
             if tokio::time::timeout(OPENING_LIMIT, opened).await.is_err() {
                 tracing::warn!(cameras = live.untried().join(", "), "still being opened; not waited for");
             }
-            systemd.ready(&status);
+            readiness.opened();
         });
     }
 }

@@ -259,6 +259,38 @@ fn variables_win_over_files_and_are_named_when_they_are_wrong() {
 }
 
 #[test]
+fn an_index_in_a_key_is_an_unknown_key_and_makes_no_list() {
+    let problems = Folder::new(GOOD)
+        .load_with(&[
+            ("BELVEDERE__MODEL__S[42630517310441757].TEX", "x"),
+            ("BELVEDERE__CAMERA[4000000000]__FPS", "1"),
+            ("OTHER[4000000000]", "none of ours"),
+        ])
+        .unwrap_err();
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, start) in lines.iter().zip([
+        "environment BELVEDERE__CAMERA[4000000000]__FPS: camera[4000000000].fps: unknown key",
+        "environment BELVEDERE__MODEL__S[42630517310441757].TEX: model.s[42630517310441757].tex: unknown key",
+    ]) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    let lines = Folder::new(&format!("\"model[42630517310441757]\" = 1\n{GOOD}")).problems();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("belvedere.toml:1: model[42630517310441757]: unknown key"), "{lines:?}");
+}
+
+#[test]
+fn what_is_hidden_beside_a_drop_in_is_no_configuration() {
+    let folder = Folder::new(GOOD);
+    folder.write("conf.d/10.toml", "[mqtt]\ntopic = \"seen\"\n");
+    folder.write("conf.d/._10.toml", "\0\u{5}\u{16}\u{7}");
+    // As an editor locks the file that it has open.
+    std::os::unix::fs::symlink("user@host.1234:5678", folder.path("conf.d/.#10.toml")).unwrap();
+    assert_eq!(folder.load().unwrap().mqtt.topic, "seen");
+}
+
+#[test]
 fn a_key_with_line_ends_in_it_is_reported_on_one_line() {
     let folder = Folder::new(&format!("\"a\\nb\\u001b[31m\" = 1\n{GOOD}"));
     let problems = folder.load_with(&[("BELVEDERE__X\nY", "1")]).unwrap_err();

@@ -112,6 +112,7 @@ fn every_listed_key_is_in_the_example_once() {
     for (path, table) in [
         ("mqtt", &example["mqtt"]),
         ("model", &example["model"]),
+        ("http", &example["http"]),
         ("camera[]", camera),
         ("camera[].zone[]", &camera["zone"][0]),
         ("camera[].alert[]", &camera["alert"][0]),

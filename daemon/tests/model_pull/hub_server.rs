@@ -20,6 +20,10 @@ pub(crate) struct Faults {
     pub(crate) knows_no_ranges: bool,
     /// Says nothing more after the head of an answer about weights.
     pub(crate) falls_silent: bool,
+    /// Says nothing more in the middle of so many descriptions of the model, or of answers that refuse.
+    pub(crate) silent_answers: usize,
+    /// Does not tell how long a file is, not even in the answer that brings it; its end is the connection's.
+    pub(crate) tells_no_lengths: bool,
     /// Answers everything with this status and body.
     pub(crate) refuses: Option<(u16, &'static str)>,
     /// Answers requests without this token with 401.
@@ -103,6 +107,8 @@ impl HubServer {
             let faults = shared.faults.clone();
             if request.path.starts_with("/storage/") {
                 shared.faults.spoilt_answers = faults.spoilt_answers.saturating_sub(1);
+            } else {
+                shared.faults.silent_answers = faults.silent_answers.saturating_sub(1);
             }
             faults
         };
@@ -111,6 +117,13 @@ impl HubServer {
     }
 
     fn write_answer(&self, mut stream: TcpStream, request: &Request, faults: &Faults) -> std::io::Result<()> {
+        if faults.silent_answers > 0 && request.path.starts_with("/api/") {
+            let status = faults.refuses.map_or(200, |(status, _)| status);
+            write!(stream, "HTTP/1.1 {status} So\r\nContent-Length: 100\r\n\r\n{{")?;
+            // Until the client gives up.
+            let _ = std::io::Read::read(&mut stream, &mut [0]);
+            return Ok(());
+        }
         if let Some((status, body)) = faults.refuses {
             return write!(
                 stream,
@@ -179,7 +192,10 @@ impl HubServer {
             None => write!(stream, "HTTP/1.1 200 OK\r\n")?,
         }
         let body = &contents[from.unwrap_or(0)..];
-        write!(stream, "Content-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+        if !faults.tells_no_lengths {
+            write!(stream, "Content-Length: {}\r\n", body.len())?;
+        }
+        write!(stream, "Connection: close\r\n\r\n")?;
         if is_storage && faults.falls_silent {
             stream.write_all(&body[..10])?;
             // Until the client gives up.

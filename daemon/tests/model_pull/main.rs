@@ -5,6 +5,7 @@
 mod hub_server;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -99,8 +100,13 @@ fn a_checkpoint_comes_whole_with_only_the_files_that_are_needed() {
         PullEvent::Bytes(more) => bytes += more,
         PullEvent::Again { error, .. } => panic!("{error}"),
     });
-    let expected =
-        Pulled { path: scene.place(), commit: COMMIT.to_owned(), was_there: false, unchecked: Vec::new() };
+    let expected = Pulled {
+        path: scene.place(),
+        commit: COMMIT.to_owned(),
+        was_there: false,
+        replaced: false,
+        unchecked: Vec::new(),
+    };
     assert_eq!(pulled.unwrap(), expected);
     names.sort();
     let mut there: Vec<String> = fs::read_dir(scene.place())
@@ -128,7 +134,8 @@ fn what_is_there_is_not_fetched_again_and_what_has_changed_is() {
     assert!(scene.pull().unwrap().was_there);
     assert_eq!(scene.ranges().len(), 1, "the weights were fetched twice");
     fs::write(scene.place().join("tokenizer.json"), "{}").unwrap();
-    assert!(!scene.pull().unwrap().was_there);
+    let again = scene.pull().unwrap();
+    assert!(!again.was_there && again.replaced);
     assert_eq!(scene.ranges().len(), 1, "the weights had not changed");
     assert_eq!(
         fs::read(scene.place().join("tokenizer.json")).unwrap(),
@@ -212,6 +219,69 @@ fn a_server_that_falls_silent_is_given_up() {
     let error = scene.pull().unwrap_err();
     assert!(matches!(error, HubError::Stalled { .. }), "{error}");
     scene.assert_nothing_there();
+}
+
+#[test]
+fn a_hub_that_falls_silent_in_its_description_or_its_refusal_is_asked_again_and_given_up() {
+    let mut scene = Scene::new();
+    scene.options.stalled_after = Duration::from_millis(200);
+    scene.server.set(Faults { silent_answers: 2, ..Faults::default() });
+    let mut again = 0;
+    scene.pull_telling(&mut |event| again += usize::from(matches!(event, PullEvent::Again { .. }))).unwrap();
+    // More where this machine is slow.
+    assert!(again >= 2, "{again}");
+    scene.options.tries = 2;
+    scene.server.set(Faults { silent_answers: usize::MAX, ..Faults::default() });
+    let error = scene.pull().unwrap_err();
+    assert!(matches!(error, HubError::Stalled { .. }), "{error}");
+    let refuses = Some((404, ""));
+    scene.server.set(Faults { silent_answers: usize::MAX, refuses, ..Faults::default() });
+    let error = scene.pull().unwrap_err();
+    assert!(matches!(error, HubError::NotFound { .. }), "{error}");
+}
+
+#[test]
+fn what_came_in_part_of_a_file_of_unknown_length_is_never_taken_for_the_whole() {
+    let mut scene = Scene::new();
+    scene.options.tries = 1;
+    scene.options.stalled_after = Duration::from_millis(200);
+    let nothing = Faults { tells_no_checksums: true, tells_no_lengths: true, ..Faults::default() };
+    scene.server.set(Faults { falls_silent: true, ..nothing.clone() });
+    scene.pull().unwrap_err();
+    scene.assert_nothing_there();
+    scene.server.set(nothing);
+    scene.pull().unwrap();
+    let fetched = fs::metadata(scene.place().join("model.safetensors")).unwrap().len();
+    assert_eq!(fetched, weights());
+    assert!(
+        fs::read_dir(scene.place())
+            .unwrap()
+            .all(|file| { !file.unwrap().file_name().to_string_lossy().ends_with(".part") })
+    );
+}
+
+#[test]
+fn what_lay_there_of_another_commit_goes_and_everybody_may_read_the_model() {
+    let scene = Scene::new();
+    let unfinished = scene.models.path().join(".unfinished");
+    let (old, other) = (unfinished.join("owner--florence@0123"), unfinished.join("owner--other@0123"));
+    for folder in [&old, &other] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    let pulled = Command::new("sh")
+        .args(["-c", "umask 077; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_belvedere"), "model", "pull"])
+        .args(["owner/florence", "--into"])
+        .arg(scene.models.path())
+        .env("HF_ENDPOINT", scene.server.endpoint())
+        .env("HOME", scene.models.path())
+        .output()
+        .unwrap();
+    assert!(pulled.status.success(), "{pulled:?}");
+    assert!(!old.exists() && other.exists());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&scene.place()), 0o755);
+    assert_eq!(mode(scene.place().parent().unwrap()), 0o755);
+    assert_eq!(mode(&scene.place().join("model.safetensors")), 0o644);
 }
 
 #[test]
@@ -339,6 +409,25 @@ fn the_command_fetches_says_what_to_write_and_never_shows_a_token() {
     assert_eq!(done.status.code(), Some(0), "{said}");
     assert!(said.contains(&format!("path = {:?}", scene.place())) && said.contains(COMMIT), "{said}");
     assert!(!said.contains(TOKEN) && !String::from_utf8_lossy(&done.stderr).contains(TOKEN));
+}
+
+#[test]
+fn no_level_of_the_log_shows_a_token() {
+    let scene = Scene::new();
+    let token = "hf_w";
+    scene.server.set(Faults { token: Some(token), ..Faults::default() });
+    for level in ["trace", "trace,ureq=trace,ureq_proto::util=trace"] {
+        let done = belvedere(&scene, &scene.server.endpoint())
+            .args(["--log-level", level])
+            .env("HF_TOKEN", token)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).to_lowercase();
+        assert!(done.status.success(), "{said}");
+        assert!(!said.contains(token) && !said.contains("authorization: bearer"), "{said}");
+        // A dump of the request's bytes, which breaks words up, begins so.
+        assert!(!said.contains("get./api/models"), "{said}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context, Result};
 use belvedere_tests::{
     Broker, Daemon, Message, Publisher, RtspServer, ServiceManager, SmallCheckpoint, Stream, Subscriber,
+    free_port, http_get,
     reload_stress::{Plan, run},
 };
 use serde_json::{Value, json};
@@ -158,6 +159,38 @@ fn another_model_answers_between_two_frames_and_one_that_cannot_be_loaded_change
         of_topic(&messages, "belvedere/porch/status").iter().filter(|status| *status == "online").count(),
         1
     );
+    assert_ends_well(&mut daemon)
+}
+
+#[test]
+fn the_page_moves_to_another_address_of_its_port_and_stays_where_that_cannot_be() -> Result<()> {
+    let scene = Scene::new()?;
+    let port = free_port()?;
+    let config = |listen: &str, more: &str| {
+        let camera = scene.config(&[("porch", "test://ball")]);
+        format!("{camera}\n[http]\nlisten = \"{listen}:{port}\"\n{more}")
+    };
+    let mut daemon = Daemon::start(&config("127.0.0.1", ""))?;
+    let cameras = format!("http://127.0.0.1:{port}/api/cameras");
+    assert_eq!(daemon.page()?, format!("http://127.0.0.1:{port}/"));
+    assert_eq!(http_get(&cameras)?.0, 200);
+    becomes(&scene, 0, "ok")?;
+
+    // An address for documentation: no machine has it.
+    let token = TempDir::new()?;
+    let token = token.path().join("token");
+    fs::write(&token, "0123456789abcdef0123")?;
+    let token = format!("token_file = {token:?}\n");
+    let mark = scene.subscriber.mark();
+    daemon.reload(&config("192.0.2.77", &token))?;
+    let said = becomes(&scene, mark, "invalid")?;
+    assert_eq!(said["problems"][0]["key"], "http.listen", "{said}");
+    assert_eq!(http_get(&cameras)?.0, 200, "{}", daemon.output());
+
+    let mark = scene.subscriber.mark();
+    daemon.reload(&config("0.0.0.0", &token))?;
+    becomes(&scene, mark, "ok")?;
+    assert_eq!(http_get(&cameras)?.0, 401, "{}", daemon.output());
     assert_ends_well(&mut daemon)
 }
 

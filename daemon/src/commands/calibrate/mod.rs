@@ -31,7 +31,8 @@ pub(super) fn calibrate(options: &Calibrate) -> Result<Exit, CommandError> {
     let present = Folder::open(&options.present)?;
     let absent = Folder::open(&options.absent)?;
     present.refuse_same(&absent)?;
-    let settings = options.config.as_deref().map(config::load).transpose()?;
+    let inspect = |path| config::inspect(path, |_| Vec::new());
+    let settings = options.config.as_deref().map(inspect).transpose()?.map(|found| found.settings);
     let camera = options.camera.as_deref();
     let file = options.write.as_deref().map(|path| AlertFile::open(path, &phrase, camera)).transpose()?;
     let cameras = settings.as_ref().map(|settings| settings.cameras.as_slice());
@@ -46,7 +47,7 @@ pub(super) fn calibrate(options: &Calibrate) -> Result<Exit, CommandError> {
 
     let mut analyst = super::load(&model)?;
     if analyst.is_bundled() {
-        eprintln!("belvedere: no model is named: this is {}", bundled::KNOWS);
+        eprintln!("belvedere: no model is named (--config or --model): the score is for {}", bundled::KNOWS);
     }
     let watched = analyst.watched_phrase(phrase.as_str())?;
     let present = present.scores(&mut analyst, &watched)?;

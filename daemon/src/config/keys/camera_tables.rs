@@ -14,7 +14,8 @@ pub(super) const CAMERA: KeyTable = KeyTable {
             "name",
             Name,
             r#""example""#,
-            "Its name in topics: lower case letters, digits, _ and -; unique, and neither \"available\" nor \"stats\".",
+            "Its name in topics: lower case letters, digits, _ and -; unique, and none of \"available\", \"config\", \"state\" \
+             and \"stats\".",
         ),
         required(
             "url",

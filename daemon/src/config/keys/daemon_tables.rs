@@ -57,12 +57,7 @@ pub(super) const MQTT: KeyTable = KeyTable {
             r#""/etc/belvedere/client.key""#,
             "mqtts: the key of that certificate.",
         ),
-        optional(
-            "listen",
-            Listen,
-            r#""127.0.0.1:1883""#,
-            "embedded: where the broker inside listens. Without it: there.",
-        ),
+        optional("listen", Listen, r#""127.0.0.1:1883""#, "embedded: where the broker inside listens."),
         default(
             "topic",
             Topic,
@@ -79,7 +74,7 @@ pub(super) const MQTT: KeyTable = KeyTable {
             "keep_alive",
             Duration { least: "1s", most: "1h" },
             r#""30s""#,
-            "A broker silent for so long is gone.",
+            "A broker that has been silent for so long is taken to be gone.",
         ),
         default(
             "stats_interval",
@@ -131,7 +126,7 @@ pub(super) const MODEL: KeyTable = KeyTable {
             "precision",
             Words(&["fast", "exact"]),
             r#""fast""#,
-            "fast: reduced where the machine is good at it; exact: 32 bits, the reference's own answers.",
+            "fast: reduced precision where the machine is good at it; exact: 32 bits, the reference's own answers.",
         ),
         optional(
             "threads",
