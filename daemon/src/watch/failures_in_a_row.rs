@@ -18,7 +18,8 @@ const FEWEST: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct FailuresInARow {
     count: u32,
-    first: Option<Instant>,
+    /// When the first and the last one were.
+    times: Option<(Instant, Instant)>,
     last: String,
 }
 
@@ -32,7 +33,7 @@ impl FailuresInARow {
         );
         if is_of_the_model {
             self.count = self.count.saturating_add(1);
-            self.first.get_or_insert(now);
+            self.times = Some((self.times.map_or(now, |(first, _)| first), now));
             self.last = error.to_string();
         }
     }
@@ -47,9 +48,9 @@ impl FailuresInARow {
         self.count
     }
 
-    /// Why the model is to be given up, once it is.
-    pub(super) fn verdict(&self, now: Instant) -> Option<String> {
-        let lasted = self.first.map_or(Duration::ZERO, |first| now.saturating_duration_since(first));
+    /// Why the model is to be given up, once it is. While it is asked nothing, it does not get worse.
+    pub(super) fn verdict(&self) -> Option<String> {
+        let lasted = self.times.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first));
         let is_hopeless = self.count >= MOST || (self.count >= FEWEST && lasted >= LONGEST);
         is_hopeless.then(|| format!("the model failed {} times in a row: {}", self.count, self.last))
     }
@@ -74,10 +75,10 @@ mod tests {
         assert_eq!(failures.count(), 0);
         for _ in 1..MOST {
             failures.failed(&lost(), now);
-            assert_eq!(failures.verdict(now), None);
+            assert_eq!(failures.verdict(), None);
         }
         failures.failed(&lost(), now);
-        let verdict = failures.verdict(now).unwrap();
+        let verdict = failures.verdict().unwrap();
         assert!(verdict.contains("20 times") && verdict.ends_with("the device is lost"), "{verdict}");
     }
 
@@ -85,12 +86,15 @@ mod tests {
     fn few_failures_are_enough_where_they_go_on_for_long_and_one_is_not() {
         let (mut failures, now) = (FailuresInARow::default(), Instant::now());
         failures.failed(&lost(), now);
-        assert_eq!(failures.verdict(now + LONGEST * 10), None);
-        for _ in 1..FEWEST {
+        failures.failed(&lost(), now + LONGEST * 10);
+        assert_eq!(failures.verdict(), None);
+        failures.answered();
+        for _ in 0..FEWEST {
             failures.failed(&lost(), now + LONGEST / 2);
         }
-        assert_eq!(failures.verdict(now + LONGEST / 2), None);
-        assert!(failures.verdict(now + LONGEST).is_some());
+        assert_eq!(failures.verdict(), None);
+        failures.failed(&lost(), now + LONGEST / 2 + LONGEST);
+        assert!(failures.verdict().is_some());
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl ModelThread {
                 if scheduler.is_shut_down() {
                     break "there are no more frames".to_owned();
                 }
-                if let Some(verdict) = work.failures.verdict(Instant::now()) {
+                if let Some(verdict) = work.failures.verdict() {
                     break verdict;
                 }
                 // A frame that is hung on to, or a model that hangs, keeps the watchdog hungry.
