@@ -13,7 +13,7 @@ use crate::live::{Phase, fixture};
 async fn documents_are_those_of_the_schema_and_hold_no_secret() {
     let site = Site::start(None).await;
     let porch = site.live.camera("porch").unwrap();
-    porch.analysed(7, Duration::from_millis(90), [(Task::Caption, None, "a dog")].into_iter());
+    porch.analysed(7, Duration::from_millis(90), [(Task::Caption, "a dog")].into_iter());
     let (subject, message) = alert("new", "1");
     site.live.alert(&subject, &message, Some(b"jpeg"));
     let state = site.get("/api/state").await.json("state");
