@@ -29,12 +29,6 @@ pub fn open_descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
 }
 
-/// When the process began, `age` ago, in seconds since 1970.
-pub fn start_time_s(age: std::time::Duration) -> f64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(age).as_secs_f64()
-}
-
 /// The processor's name as the system has it, with the number of threads that this process may use.
 pub fn processor_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -25,8 +25,12 @@ pub(super) async fn ask(site: &Site, camera: &str, body: &[u8]) -> Answer {
     if site.live.camera(camera).is_none() {
         return error(StatusCode::NOT_FOUND, "unknown-camera", "there is no such camera");
     }
-    if site.live.phase() != Phase::Running {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "starting", "the model is still being loaded");
+    match site.live.phase() {
+        Phase::Running => {}
+        Phase::Starting { .. } => {
+            return error(StatusCode::SERVICE_UNAVAILABLE, "starting", "the model is still being loaded");
+        }
+        Phase::Stopping => return stopping(),
     }
     question.entry("id").or_insert_with(|| ID.into());
     let (reply, replied) = oneshot::channel();
@@ -34,16 +38,20 @@ pub(super) async fn ask(site: &Site, camera: &str, body: &[u8]) -> Answer {
     if site.live.ask(PageQuestion { camera: camera.to_owned(), payload, reply }).is_err() {
         return error(StatusCode::TOO_MANY_REQUESTS, "too-many", "too many questions; ask again later");
     }
-    let mut stopping = std::pin::pin!(site.stopping());
+    let mut end = std::pin::pin!(site.stopping());
     let replied = tokio::select! {
         replied = tokio::time::timeout(ANSWER_LIMIT, replied) => replied.ok().and_then(Result::ok),
-        () = &mut stopping => None,
+        () = &mut end => return stopping(),
     };
     let answer = replied.and_then(|answer| serde_json::from_slice::<Map<String, Value>>(&answer).ok());
     match answer {
         Some(answer) => told(answer),
         None => error(StatusCode::GATEWAY_TIMEOUT, "took-too-long", "the answer took too long"),
     }
+}
+
+fn stopping() -> Answer {
+    error(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon is being stopped")
 }
 
 fn told(mut answer: Map<String, Value>) -> Answer {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use belvedere_models::{InputKind, Task};
 use serde::Serialize;
 
+use super::site::Site;
 use crate::live::{AlertItem, CameraFacts, CameraNow, HistoryValues, Live, Phase};
 use crate::messages::rfc3339_ms;
 
@@ -17,6 +18,8 @@ pub(super) struct StateDocument {
     phase: Phase,
     /// What runs the model; null while it is loaded.
     device: Option<String>,
+    /// Whether a token is needed, so that whoever is shown this can log out.
+    login: bool,
     /// What the operator should know; null where there is nothing.
     notice: Option<String>,
     mqtt: MqttState,
@@ -66,7 +69,8 @@ pub(super) struct AlertsDocument {
     alerts: Vec<AlertItem>,
 }
 
-pub(super) fn state(live: &Live) -> StateDocument {
+pub(super) fn state(site: &Site) -> StateDocument {
+    let live = &site.live;
     let sources = live.sources();
     let (waiting, spooled) = sources.map(crate::metrics::MetricSources::waiting).unwrap_or_default();
     StateDocument {
@@ -75,6 +79,7 @@ pub(super) fn state(live: &Live) -> StateDocument {
         uptime_s: live.began().elapsed().as_secs(),
         phase: live.phase(),
         device: live.device().as_deref().map(str::to_owned),
+        login: site.gate.has_token(),
         notice: live.notice(),
         mqtt: MqttState {
             connected: sources.is_some_and(crate::metrics::MetricSources::is_connected),

@@ -48,7 +48,7 @@ async fn tell(site: Arc<Site>, sender: mpsc::Sender<Bytes>) {
         changes.borrow_and_update();
         let (alerts, sequence) = live.alerts(|log| log.since(told));
         told = sequence;
-        let mut text = event("state", &documents::state(live));
+        let mut text = event("state", &documents::state(&site));
         for alert in &alerts {
             text.extend(event("alert", alert));
         }

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use crate::watch::Pace;
 
+/// After too many wrong tokens an address waits so long for each further one, in seconds.
+pub(super) const PAUSE_S: u32 = 10;
 /// Wrong tokens from one address, a second and at once.
-const OF_ONE: (f64, u32) = (0.1, 5);
+const OF_ONE: (f64, u32) = (1.0 / PAUSE_S as f64, 5);
 /// Wrong tokens from all addresses, a second and at once.
 const OF_ALL: (f64, u32) = (2.0, 50);
 /// So many addresses are remembered.
@@ -46,7 +48,7 @@ impl Failures {
 }
 
 /// What one subscriber has: an address of IPv4, the upper half of one of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let upper = address.to_bits() & !u128::from(u64::MAX);

@@ -19,9 +19,6 @@ use super::failures::Failures;
 use super::token::{SESSION_S, Token};
 use crate::config::HttpSettings;
 
-/// The cookie's name.
-const SESSION: &str = "belvedere_session";
-
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -39,6 +36,9 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) struct Gate {
     token: Option<Token>,
+    /// The cookie's name. Browsers give cookies to every port of a host: two daemons on one machine must not take each
+    /// other's.
+    session: String,
     hosts: Vec<String>,
     failures: Mutex<Failures>,
 }
@@ -53,7 +53,8 @@ impl Gate {
             hosts.push(format!("{own}.local"));
             hosts.push(own);
         }
-        Ok(Gate { token, hosts, failures: Mutex::new(Failures::new()) })
+        let session = format!("belvedere_session_{}", settings.listen.port());
+        Ok(Gate { token, session, hosts, failures: Mutex::new(Failures::new()) })
     }
 
     /// Whether there is anything to log in to.
@@ -72,7 +73,9 @@ impl Gate {
         }
         let is_reading = matches!(request.method, Method::GET | Method::HEAD);
         match text(&request.headers, "sec-fetch-site") {
-            None | Some("same-origin" | "none") => {}
+            // No page can say so of itself, and behind a proxy the origin is not what the daemon is called by.
+            Some("same-origin") => return Ok(()),
+            None | Some("none") => {}
             // A link on another page leads here: the browser shows what comes and keeps it from that page.
             Some(_) if is_reading && text(&request.headers, "sec-fetch-mode") == Some("navigate") => {}
             Some(_) => return Err(Refused::CrossSite),
@@ -96,8 +99,7 @@ impl Gate {
         let Some(token) = &self.token else {
             return Ok(());
         };
-        let mut sessions = sessions(&request.headers);
-        if sessions.any(|session| token.is_session(session, now_s())) {
+        if self.sessions(&request.headers).any(|session| token.is_session(session, now_s())) {
             return Ok(());
         }
         match bearer(&request.headers) {
@@ -106,32 +108,44 @@ impl Gate {
         }
     }
 
-    /// Tries a token; the cookie of a new login.
+    /// Tries a token; the cookie of a new login. Where no token is needed, none is right and none is counted.
     ///
     /// # Errors
     /// [`Refused::Login`], [`Refused::TooMany`]
     pub(super) fn try_token(&self, presented: &str, peer: IpAddr) -> Result<String, Refused> {
+        let Some(token) = &self.token else {
+            return Err(Refused::Login);
+        };
         let now = Instant::now();
         // Before it is compared: whoever guesses learns nothing any more.
         if !self.failures().may_try(peer, now) {
             return Err(Refused::TooMany);
         }
-        match &self.token {
-            Some(token) if token.is(presented) => {
-                let session = token.session(now_s());
-                Ok(format!("{SESSION}={session}; Path=/; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"))
-            }
-            _ => {
-                self.failures().failed(peer, now);
-                tracing::warn!(%peer, "a wrong token for the page");
-                Err(Refused::Login)
-            }
+        if !token.is(presented) {
+            self.failures().failed(peer, now);
+            tracing::warn!(%peer, "a wrong token for the page");
+            return Err(Refused::Login);
         }
+        Ok(self.cookie(&token.session(now_s()), SESSION_S))
     }
 
     /// The cookie that ends a login.
-    pub(super) fn logged_out() -> String {
-        format!("{SESSION}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
+    pub(super) fn logged_out(&self) -> String {
+        self.cookie("", 0)
+    }
+
+    fn cookie(&self, value: &str, max_age_s: u64) -> String {
+        format!("{}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict", self.session)
+    }
+
+    /// There may be several: of another path, or of another program on this machine.
+    fn sessions<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+        let cookies = cookies.flat_map(|cookies| cookies.split(';'));
+        cookies.filter_map(|cookie| {
+            let (name, value) = cookie.trim().split_once('=')?;
+            (name == self.session).then_some(value)
+        })
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -174,16 +188,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// There may be several: of another path, or of another program on this machine.
-fn sessions(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-    let cookies = cookies.flat_map(|cookies| cookies.split(';'));
-    cookies.filter_map(|cookie| {
-        let (name, value) = cookie.trim().split_once('=')?;
-        (name == SESSION).then_some(value)
-    })
-}
-
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -196,7 +200,11 @@ mod tests {
     use crate::config::Secret;
 
     fn gate(token: Option<&str>) -> Gate {
-        let listen = "127.0.0.1:8750".parse().unwrap();
+        gate_at(8750, token)
+    }
+
+    fn gate_at(port: u16, token: Option<&str>) -> Gate {
+        let listen = ([127, 0, 0, 1], port).into();
         let hosts = vec!["nvr.example".to_owned()];
         Gate::new(&HttpSettings { listen, token: token.map(Secret::new), hosts }).unwrap()
     }
@@ -242,10 +250,13 @@ mod tests {
             check("POST", &[("origin", "http://localhost:8750"), ("sec-fetch-site", "same-origin")]),
             Ok(())
         );
+        let behind_a_proxy = [("origin", "https://nvr.example"), ("sec-fetch-site", "same-origin")];
+        assert_eq!(check("POST", &behind_a_proxy), Ok(()), "the browser says whose page it is");
         assert_eq!(check("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]), Ok(()));
         for (method, more) in [
             ("POST", [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")].as_slice()),
             ("POST", &[("origin", "null")]),
+            ("POST", &[("origin", "https://nvr.example"), ("sec-fetch-site", "none")]),
             ("POST", &[("origin", "http://localhost:3000")]),
             ("GET", &[("origin", "http://evil.example")]),
             ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]),
@@ -269,6 +280,25 @@ mod tests {
         assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
         let value = format!("other=1; {}", cookie.split(';').next().unwrap());
         assert_eq!(gate.check_token(&request("GET", &[("cookie", &value)]), peer), Ok(()));
+    }
+
+    #[test]
+    fn two_daemons_on_one_host_keep_their_logins_apart() {
+        let peer = "192.0.2.1".parse().unwrap();
+        let (one, other) =
+            (gate_at(8750, Some("a token that is long")), gate_at(8751, Some("another that is long")));
+        let pair = |cookie: String| cookie.split(';').next().unwrap().to_owned();
+        let first = pair(one.try_token("a token that is long", peer).unwrap());
+        let second = pair(other.try_token("another that is long", peer).unwrap());
+        assert_ne!(first.split_once('=').unwrap().0, second.split_once('=').unwrap().0);
+        let both = request("GET", &[("cookie", &format!("{first}; {second}"))]);
+        assert_eq!((one.check_token(&both, peer), other.check_token(&both, peer)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn where_no_token_is_needed_none_is_wrong() {
+        let (gate, peer) = (gate(None), "192.0.2.1".parse().unwrap());
+        assert!((0..100).all(|_| gate.try_token("anything", peer) == Err(Refused::Login)), "not counted");
     }
 
     #[test]

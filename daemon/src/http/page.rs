@@ -16,7 +16,7 @@ const SVG: &str = "image/svg+xml";
 macro_rules! files {
     ($(($name:literal, $kind:expr)),* $(,)?) => {
         /// Name, content type, content. Only [`is_public`] ones are shown without a login.
-        static FILES: &[(&str, &str, &str)] = &[$(($name, $kind, include_str!(concat!("page/", $name)))),*];
+        pub(super) static FILES: &[(&str, &str, &str)] = &[$(($name, $kind, include_str!(concat!("page/", $name)))),*];
     };
 }
 
@@ -30,6 +30,7 @@ files![
     ("camera_card.js", JS),
     ("dom.js", JS),
     ("live.js", JS),
+    ("outline.js", JS),
     ("overlay.js", JS),
     ("plots.js", JS),
     ("theme.js", JS),
@@ -37,7 +38,7 @@ files![
     ("zone_editor.js", JS),
 ];
 
-const LOGIN: &str = include_str!("page/login.html");
+pub(super) const LOGIN: &str = include_str!("page/login.html");
 
 /// Changes with the files: what a browser keeps of them is good until then.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -70,11 +71,6 @@ pub(super) fn file(name: &str, headers: &HeaderMap) -> Answer {
 }
 
 /// The login page, with what was wrong the last time. `message` is text of ours.
-pub(super) fn login(has_token: bool, message: Option<&str>) -> Answer {
-    let status = if message.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    let message = match (has_token, message) {
-        (false, _) => "No login is needed here.",
-        (true, message) => message.unwrap_or_default(),
-    };
+pub(super) fn login(status: StatusCode, message: &str) -> Answer {
     whole(status, HTML, LOGIN.replace("<!-- message -->", message))
 }

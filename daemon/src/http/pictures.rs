@@ -15,7 +15,7 @@ use crate::live::{LiveCamera, LivePicture, Looking};
 
 /// Without a new picture, a request is answered with nothing after this time, and is to be made again.
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
-/// One picture of a camera comes within this time, or not at all.
+/// One picture of a camera comes within this time and that of two of its frames, or not at all.
 const NEXT_LIMIT: Duration = Duration::from_secs(10);
 /// A picture about which something was asked is made within this time.
 const KEPT_LIMIT: Duration = Duration::from_secs(5);
@@ -86,11 +86,17 @@ pub(super) async fn next(site: &Site, camera: &str) -> Answer {
         return error(StatusCode::CONFLICT, state, &format!("the camera is {state}"));
     }
     let has_frame = camera.picture().map(|picture| picture.frame_id);
+    let limit = next_limit(camera.facts().fps_limit);
     let looked = Looked { has_frame, _looking: camera.look(), camera };
-    match wait(site, NEXT_LIMIT, || looked.newer()).await {
+    match wait(site, limit, || looked.newer()).await {
         Some(picture) => whole(StatusCode::OK, "image/jpeg", picture.jpeg.clone()),
         None => error(StatusCode::GATEWAY_TIMEOUT, "no-frame", "no frame was analysed in time"),
     }
+}
+
+/// How long the next picture may take where `fps` frames are analysed in a second.
+fn next_limit(fps: f64) -> Duration {
+    NEXT_LIMIT + Duration::try_from_secs_f64(2.0 / fps).unwrap_or_default()
 }
 
 /// `/api/cameras/NAME/frames/FRAME.jpg`: the frame about which a question was answered.
@@ -119,5 +125,16 @@ async fn wait<T>(site: &Site, limit: Duration, look: impl Fn() -> Option<T>) -> 
             () = tokio::time::sleep_until(until) => return None,
             () = &mut stopping => return None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_that_is_looked_at_once_a_minute_has_time_for_its_next_frame() {
+        assert!(next_limit(1.0 / 60.0) > Duration::from_secs(120));
+        assert!(next_limit(4.0) < Duration::from_secs(11));
     }
 }

@@ -16,7 +16,8 @@ use hyper::{Method, Request, StatusCode};
 use url::form_urlencoded;
 
 use super::answer::{Answer, Body, error, json, not_found, nothing, whole, with};
-use super::gate::{Gate, Refused};
+use super::failures::PAUSE_S;
+use super::gate::Refused;
 use super::site::Site;
 use super::{ask, documents, events, health, page, pictures};
 use crate::metrics;
@@ -60,10 +61,10 @@ async fn respond(site: &Arc<Site>, parts: &Parts, body: Incoming, peer: IpAddr) 
     match segments.as_slice() {
         ["healthz"] if is_reading => return health::alive(&site.live),
         ["readyz"] if is_reading => return health::ready(&site.live),
-        ["login"] if is_reading => return page::login(site.gate.has_token(), None),
+        ["login"] if is_reading => return login_page(site),
         ["login"] if parts.method == Method::POST => return log_in(site, parts, body, peer).await,
         ["logout"] if parts.method == Method::POST => {
-            return with(see("/login"), SET_COOKIE, &Gate::logged_out());
+            return with(see("/login"), SET_COOKIE, &site.gate.logged_out());
         }
         [.., name] if is_reading && page::is_public(path) => return page::file(name, &parts.headers),
         _ => {}
@@ -90,7 +91,7 @@ async fn respond(site: &Arc<Site>, parts: &Parts, body: Incoming, peer: IpAddr) 
         [] => page::file("index.html", &parts.headers),
         ["page", name] => page::file(name, &parts.headers),
         ["metrics"] => whole(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(&site.live)),
-        ["api", "state"] => json(StatusCode::OK, &documents::state(&site.live)),
+        ["api", "state"] => json(StatusCode::OK, &documents::state(site)),
         ["api", "cameras"] => json(StatusCode::OK, &documents::cameras(&site.live)),
         ["api", "alerts"] => {
             let camera = query(parts, "camera");
@@ -108,7 +109,15 @@ async fn respond(site: &Arc<Site>, parts: &Parts, body: Incoming, peer: IpAddr) 
     }
 }
 
+fn login_page(site: &Site) -> Answer {
+    let message = if site.gate.has_token() { "" } else { "No login is needed here." };
+    page::login(StatusCode::OK, message)
+}
+
 async fn log_in(site: &Site, parts: &Parts, body: Incoming, peer: IpAddr) -> Answer {
+    if !site.gate.has_token() {
+        return login_page(site);
+    }
     let bytes = match read(body).await {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal,
@@ -118,9 +127,11 @@ async fn log_in(site: &Site, parts: &Parts, body: Incoming, peer: IpAddr) -> Ans
         Ok(cookie) => with(see("/"), SET_COOKIE, &cookie),
         Err(Refused::TooMany) if !accepts_page(parts) => refusal(&Refused::TooMany, parts),
         Err(Refused::TooMany) => {
-            page::login(true, Some("Too many wrong tokens. Wait a minute, then try again."))
+            let message = format!("Too many wrong tokens. Wait {PAUSE_S} seconds, then try again.");
+            let answer = page::login(StatusCode::TOO_MANY_REQUESTS, &message);
+            with(answer, RETRY_AFTER, &PAUSE_S.to_string())
         }
-        Err(_) => page::login(true, Some("That is not the token.")),
+        Err(_) => page::login(StatusCode::UNAUTHORIZED, "That is not the token."),
     }
 }
 
@@ -158,12 +169,9 @@ fn refusal(refused: &Refused, parts: &Parts) -> Answer {
             with(answer, WWW_AUTHENTICATE, "Bearer realm=\"belvedere\"")
         }
         Refused::TooMany => {
-            let answer = error(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-many",
-                "too many wrong tokens; try again in a minute",
-            );
-            with(answer, RETRY_AFTER, "60")
+            let reason = format!("too many wrong tokens; try again in {PAUSE_S} seconds");
+            let answer = error(StatusCode::TOO_MANY_REQUESTS, "too-many", &reason);
+            with(answer, RETRY_AFTER, &PAUSE_S.to_string())
         }
     }
 }

@@ -119,6 +119,8 @@ impl AlertLog {
             if let Some(snapshot) = kept.snapshot.take() {
                 self.snapshot_bytes -= snapshot.len();
                 kept.item.snapshot = None;
+                // Whoever shows it is told.
+                kept.changed = self.sequence;
             }
         }
     }
@@ -199,5 +201,11 @@ mod tests {
         assert_eq!(held, MAX_SNAPSHOT_BYTES);
         let items = log.newest(None);
         assert!(items[0].snapshot.is_some() && items[MAX_ALERTS - 1].snapshot.is_none());
+        let (_, seen) = log.since(0);
+        log.tell(&subject(), &message(1000, "new"), Some(&large));
+        let (changed, _) = log.since(seen);
+        let ids: Vec<&str> = changed.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids, ["976", "1000"], "the picture that went is news too");
+        assert_eq!(changed[0].snapshot, None);
     }
 }

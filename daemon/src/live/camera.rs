@@ -42,7 +42,7 @@ pub struct CameraFacts {
 }
 
 /// A task that is asked of each frame.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TaskFact {
     /// The task.
     pub task: Task,
@@ -156,9 +156,9 @@ pub struct LiveCamera {
     changed: watch::Sender<u64>,
     lookers: Arc<Lookers>,
     /// The frame whose picture is wanted whether somebody looks or not; 0 for none.
-    wanted_frame: AtomicU64,
+    wanted_frame: Arc<AtomicU64>,
     /// Whether its stream has been opened, or could not be, since the daemon began.
-    was_tried: AtomicBool,
+    was_tried: Arc<AtomicBool>,
     now: Arc<Mutex<Now>>,
     pictures: Arc<Mutex<Pictures>>,
     numbers: OnceLock<(Arc<CameraCounters>, Arc<CameraProgress>)>,
@@ -193,8 +193,8 @@ impl LiveCamera {
             began,
             changed,
             lookers: Arc::new(Lookers::new(began)),
-            wanted_frame: AtomicU64::new(0),
-            was_tried: AtomicBool::new(false),
+            wanted_frame: Arc::default(),
+            was_tried: Arc::default(),
             now: Arc::new(Mutex::new(Now {
                 state: if is_enabled { "offline" } else { "disabled" },
                 reason: None,
@@ -212,14 +212,18 @@ impl LiveCamera {
     pub(super) fn with(&self, facts: CameraFacts) -> LiveCamera {
         let known = |fact: &AlertFact| self.alerts.iter().find(|alert| alert.slug == fact.slug).cloned();
         let alert = |fact: &AlertFact| known(fact).unwrap_or_else(|| Arc::new(LiveAlert::new(fact)));
+        if facts.tasks != self.facts.tasks {
+            // Perhaps nothing is asked any more whose answer would take their place.
+            lock(&self.now).captions.clear();
+        }
         LiveCamera {
             alerts: facts.alerts.iter().map(alert).collect(),
             facts,
             began: self.began,
             changed: self.changed.clone(),
             lookers: Arc::clone(&self.lookers),
-            wanted_frame: AtomicU64::new(self.wanted_frame.load(Relaxed)),
-            was_tried: AtomicBool::new(self.was_tried.load(Relaxed)),
+            wanted_frame: Arc::clone(&self.wanted_frame),
+            was_tried: Arc::clone(&self.was_tried),
             now: Arc::clone(&self.now),
             pictures: Arc::clone(&self.pictures),
             numbers: self.numbers.clone(),
@@ -278,17 +282,15 @@ impl LiveCamera {
     }
 
     /// A frame was analysed, and its results are published.
-    pub fn analysed<'a>(
-        &self,
-        frame_id: u64,
-        age: Duration,
-        texts: impl Iterator<Item = (Task, Option<&'a str>, &'a str)>,
-    ) {
+    pub fn analysed<'a>(&self, frame_id: u64, age: Duration, texts: impl Iterator<Item = (Task, &'a str)>) {
         let mut now = lock(&self.now);
         now.last = Some((frame_id, age));
         now.history.analysed(self.began.elapsed(), age);
-        for (task, _, text) in texts {
-            if let Some(place) = CAPTIONS.iter().position(|caption| *caption == task) {
+        now.captions.clear();
+        for (task, text) in texts {
+            // A frame that was asked before the configuration changed may say more than is asked now.
+            let is_asked = self.facts.tasks.iter().any(|asked| asked.task == task);
+            if let Some(place) = CAPTIONS.iter().position(|caption| is_asked && *caption == task) {
                 now.captions.insert(place, text.chars().take(MAX_CAPTION_CHARS).collect());
             }
         }
@@ -333,6 +335,10 @@ impl LiveCamera {
 
     /// Somebody looks at it for as long as what is returned lives.
     pub fn look(&self) -> Looking {
+        if !self.lookers.any() {
+            // Made when somebody looked last, however long ago that was.
+            lock(&self.pictures).newest = None;
+        }
         self.lookers.look()
     }
 
@@ -372,7 +378,7 @@ impl LiveCamera {
         }
     }
 
-    /// The newest picture that was made; it may be old.
+    /// The newest picture that was made since somebody began to look; as old as frames are apart.
     pub fn picture(&self) -> Option<Arc<LivePicture>> {
         lock(&self.pictures).newest.clone()
     }

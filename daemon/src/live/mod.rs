@@ -23,7 +23,7 @@ mod sight;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use belvedere_models::engine::DeviceMemory;
 use belvedere_pipelines::Frame;
@@ -50,9 +50,10 @@ const MAX_QUESTIONS: usize = 16;
 #[derive(Debug)]
 pub struct Live {
     began: Instant,
+    began_at: SystemTime,
     /// In the order of the configuration.
     cameras: RwLock<Vec<Arc<LiveCamera>>>,
-    /// Grows when cameras come or go.
+    /// Grows when cameras come, change, move or go.
     revision: AtomicU64,
     alerts: Mutex<AlertLog>,
     phase: Mutex<Phase>,
@@ -80,6 +81,7 @@ impl Live {
         let pictured = watch::Sender::new(0);
         let live = Live {
             began: Instant::now(),
+            began_at: SystemTime::now(),
             cameras: RwLock::default(),
             revision: AtomicU64::new(0),
             alerts: Mutex::default(),
@@ -103,6 +105,11 @@ impl Live {
     /// When the daemon began.
     pub fn began(&self) -> Instant {
         self.began
+    }
+
+    /// When that was by the clock of that moment, which may have been set since.
+    pub fn began_at(&self) -> SystemTime {
+        self.began_at
     }
 
     /// A camera is to be shown from now on, in the place of one of the same name.
@@ -331,8 +338,55 @@ mod tests {
         let new = live.camera("porch").unwrap();
         let slugs: Vec<&str> = new.alerts().iter().map(|alert| alert.slug()).collect();
         assert_eq!((new.state(), slugs), ("online", vec!["a_dog", "a_cat"]));
-        old.analysed(7, Duration::ZERO, [(Task::Caption, None, "a street")].into_iter());
+        old.analysed(7, Duration::ZERO, [(Task::Caption, "a street")].into_iter());
         assert_eq!((new.now().frame_id, new.now().caption.as_deref()), (Some(7), Some("a street")));
+    }
+
+    #[test]
+    fn what_an_old_handle_says_after_a_change_of_the_configuration_is_known() {
+        let live = Live::new().unwrap().0;
+        let old = live.add_camera(&fixture::camera("porch", &[]), true);
+        live.change_camera(&fixture::camera("porch", &["a dog".to_owned()]));
+        let new = live.camera("porch").unwrap();
+        assert!(!new.was_tried() && !new.wants_picture(7));
+        old.set_state("offline", Some("no route".to_owned()));
+        old.keep_picture(7);
+        assert!(new.was_tried() && new.wants_picture(7));
+    }
+
+    #[test]
+    fn a_caption_is_shown_for_as_long_as_it_is_asked_for() {
+        let live = Live::new().unwrap().0;
+        let settings = fixture::camera("porch", &[]);
+        let old = live.add_camera(&settings, true);
+        let caption = || live.camera("porch").unwrap().now().caption;
+        old.analysed(1, Duration::ZERO, [(Task::Caption, "a street")].into_iter());
+        assert_eq!(caption().as_deref(), Some("a street"));
+        old.analysed(2, Duration::ZERO, [(Task::ObjectDetection, "car")].into_iter());
+        assert_eq!(caption(), None, "a frame that says none");
+        old.analysed(3, Duration::ZERO, [(Task::Caption, "a dog")].into_iter());
+        live.change_camera(&crate::config::CameraSettings { tasks: Vec::new(), ..settings });
+        assert_eq!(caption(), None, "nothing is asked any more");
+        let new = live.camera("porch").unwrap();
+        new.analysed(4, Duration::ZERO, [(Task::Caption, "a cat")].into_iter());
+        assert_eq!(caption(), None, "it was asked before");
+    }
+
+    #[test]
+    fn whoever_begins_to_look_is_not_shown_what_others_saw_before() {
+        let live = Live::new().unwrap().0;
+        let porch = live.add_camera(&fixture::camera("porch", &[]), true);
+        let picture = |frame_id| {
+            let (sight, jpeg) = (bytes::Bytes::new(), bytes::Bytes::new());
+            Arc::new(LivePicture { frame_id, sight, jpeg })
+        };
+        porch.pictured(picture(7), true);
+        let looking = porch.look();
+        assert!(porch.picture().is_none(), "it may be of yesterday");
+        porch.pictured(picture(8), false);
+        let another = porch.look();
+        assert_eq!(porch.picture().unwrap().frame_id, 8, "somebody looks already");
+        drop((looking, another));
     }
 
     #[test]

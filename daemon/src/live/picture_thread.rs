@@ -20,8 +20,6 @@ const STYLE: SnapshotStyle = SnapshotStyle { boxes: false, quality: 75, longest_
 const REST: u32 = 3;
 /// So many frames wait about which a question was answered.
 const MAX_KEPT: usize = 4;
-/// It never rests longer.
-const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// A frame as JPEG, without anything drawn into it, and what was found in it.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl PictureThread {
         thread::Builder::new().name("pictures".to_owned()).spawn(move || {
             while let Some(work) = table.next() {
                 let took = work.make(&made);
-                table.rest((took * REST).min(LONGEST_REST));
+                table.rest(took * REST);
             }
         })?;
         Ok(thread)

@@ -18,6 +18,8 @@ mod tests;
 pub use sources::MetricSources;
 pub use stage_times::StageTimes;
 
+use std::time::UNIX_EPOCH;
+
 use belvedere_models::engine::DeviceMemory;
 
 use crate::live::{Live, LiveCamera, Phase};
@@ -80,7 +82,8 @@ fn of_the_process(families: &mut Families, live: &Live) {
     families.value(
         "process_start_time_seconds",
         "When the process began, in seconds since 1970.",
-        process::start_time_s(live.began().elapsed()),
+        // The same at each scrape, or it would be taken for another process.
+        live.began_at().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
     );
     if let Some(bytes) = process::resident_memory_bytes() {
         families.value("process_resident_memory_bytes", "Memory in use.", bytes as f64);

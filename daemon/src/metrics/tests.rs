@@ -64,6 +64,16 @@ fn with_64_cameras_the_number_of_series_is_what_was_promised() {
 }
 
 #[test]
+fn the_start_of_the_process_is_the_same_at_each_scrape() {
+    let live = Live::new().unwrap().0;
+    let start = || {
+        text(&live).lines().find(|line| line.starts_with("process_start_time_seconds ")).map(str::to_owned)
+    };
+    assert!(start().is_some());
+    assert_eq!(start(), start());
+}
+
+#[test]
 fn the_memory_of_a_device_is_told_where_there_is_one_and_has_no_series_where_there_is_none() {
     let live = Live::new().unwrap().0;
     assert!(!text(&live).contains("device_memory"));

@@ -337,8 +337,7 @@ impl Work {
         self.hearers.live.stages().observe(frame.camera.as_str(), analysis.timing, age);
         if let Some(camera) = self.hearers.live.camera(frame.camera.as_str()) {
             let texts = analysis.answers.iter().zip(&questions.answers);
-            let texts =
-                texts.map(|(found, asked)| (asked.task, asked.input.as_deref(), found.output.text.as_str()));
+            let texts = texts.map(|(found, asked)| (asked.task, found.output.text.as_str()));
             camera.analysed(frame.id, age, texts);
         }
         let asked = AskedFrame { frame, picture: &picture, features: Some(inquiry.features) };

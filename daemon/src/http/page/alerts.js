@@ -1,6 +1,6 @@
 // The newest alerts, with their pictures.
 
-import { h, setText } from "./dom.js";
+import { arrange, h, setText } from "./dom.js";
 import { ago, between, moment } from "./times.js";
 
 const REASONS = {
@@ -21,6 +21,8 @@ export class AlertList {
   #live;
   #items = new Map();
   #list = h("ol", { class: "alert-items" });
+  /** By whether any camera is watched for a phrase. */
+  #nothing = new Map([true, false].map((watched) => [watched, nothing(watched)]));
 
   constructor(root, live) {
     [this.#root, this.#live] = [root, live];
@@ -35,7 +37,8 @@ export class AlertList {
     alerts.sort((one, other) => other.started_at.localeCompare(one.started_at));
     const shown = alerts.slice(0, SHOWN);
     if (shown.length === 0) {
-      this.#root.replaceChildren(this.#nothing());
+      const watched = this.#live.cameras?.some((camera) => camera.alerts.length) ?? true;
+      arrange(this.#root, [this.#nothing.get(watched)]);
       return;
     }
     const kept = new Map();
@@ -45,18 +48,17 @@ export class AlertList {
       kept.set(alert.id, item);
     }
     this.#items = kept;
-    this.#list.replaceChildren(...[...kept.values()].map((item) => item.element));
-    if (this.#root.firstChild !== this.#list) this.#root.replaceChildren(this.#list);
+    arrange(this.#list, [...kept.values()].map((item) => item.element));
+    arrange(this.#root, [this.#list]);
   }
+}
 
-  #nothing() {
-    const watched = this.#live.cameras?.some((camera) => camera.alerts.length) ?? true;
-    const text = watched
-      ? "None yet. When a phrase comes true, it is shown here with its picture."
-      : "No camera is watched for a phrase. Write one below a camera:";
-    const example = watched ? [] : [h("pre", { tabindex: "0" }, '[[camera.alert]]\nphrase = "person on a ladder"')];
-    return h("div", { class: "empty small" }, h("p", {}, text), example);
-  }
+function nothing(watched) {
+  const text = watched
+    ? "None yet. When a phrase comes true, it is shown here with its picture."
+    : "No camera is watched for a phrase. Write one below a camera:";
+  const example = watched ? [] : [h("pre", { tabindex: "0" }, '[[camera.alert]]\nphrase = "person on a ladder"')];
+  return h("div", { class: "empty small" }, h("p", {}, text), example);
 }
 
 class AlertEntry {

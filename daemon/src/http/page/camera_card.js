@@ -4,7 +4,7 @@ import { AnswerView } from "./answers.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { Overlay, marksOf, wordsOf } from "./overlay.js";
 import { Plot } from "./plots.js";
-import { ago, milliseconds, rate } from "./times.js";
+import { ago, milliseconds, rate, secondsSince } from "./times.js";
 import { ZoneEditor } from "./zone_editor.js";
 
 const STATES = { online: "Online", offline: "Offline", disabled: "Switched off" };
@@ -25,6 +25,8 @@ const TASKS = {
 };
 /** The picture is told to those who hear it no more often. */
 const TELL_MS = 5000;
+/** It is said when a picture was captured that is older than this. */
+const OLD_S = 5;
 /** One number of the plots. */
 const STEP_MS = 2000;
 
@@ -33,12 +35,14 @@ export class CameraCard {
   #live;
   #camera;
   #now = null;
-  #size = null;
-  #toldAt = 0;
+  #toldAt = -Infinity;
   #sampledAt = performance.now();
   #canvas = h("canvas", { width: 16, height: 9 });
   #overlay = new Overlay();
   #veil = h("div", { class: "veil" });
+  /** When the picture was captured, in words; and as it was told. */
+  #captured = h("p", { class: "captured", hidden: true });
+  #capturedAt = null;
   #picture;
   #state = h("span", { class: "state" });
   #caption = h("p", { class: "caption" });
@@ -46,6 +50,8 @@ export class CameraCard {
   #age = new Plot("Frame age", milliseconds, 200);
   #task = h("select", { "aria-label": "What to ask" });
   #text = h("input", { type: "text", maxlength: "1000", autocomplete: "off", "aria-label": "The phrase" });
+  #isAsking = false;
+  #tasks = "";
   #send = h("button", { type: "submit", class: "primary" }, "Ask");
   #answers = h("div", { class: "answers", "aria-live": "polite" });
   #zone;
@@ -57,9 +63,10 @@ export class CameraCard {
     this.#camera = camera;
     const name = camera.name;
     this.#picture = h("div", { class: "picture", role: "img", "aria-label": `Picture of ${name}` },
-      this.#canvas, this.#overlay.element, this.#veil);
+      this.#canvas, this.#overlay.element);
     this.#zone = new ZoneEditor(name, () => this.#leaveZone());
-    const stage = h("div", { class: "stage" }, this.#picture, this.#zone.surface);
+    // What is to be read stands beside the picture: within an image nothing is read.
+    const stage = h("div", { class: "stage" }, this.#picture, this.#captured, this.#veil, this.#zone.surface);
     const form = h("form", { class: "ask", submit: (event) => this.#ask(event) }, this.#task, this.#text, this.#send);
     this.#task.addEventListener("change", () => this.#chooseTask());
     this.element = h("article", { class: "card", "aria-labelledby": `camera-${name}`, "data-camera": name },
@@ -67,7 +74,7 @@ export class CameraCard {
       stage, this.#zone.panel,
       h("div", { class: "card-body" }, this.#caption,
         h("div", { class: "plots" }, this.#rate.element, this.#age.element), form, this.#answers));
-    this.#observer = new IntersectionObserver(([entry]) => live.show(name, entry.isIntersecting), { rootMargin: "100px" });
+    this.#observer = new IntersectionObserver((entries) => live.show(name, entries.at(-1).isIntersecting), { rootMargin: "100px" });
     this.#observer.observe(this.#picture);
   }
 
@@ -82,16 +89,23 @@ export class CameraCard {
     this.#camera = camera;
     this.#rate.set(camera.history.fps);
     this.#age.set(camera.history.age_ms);
+    this.#offer(tasks);
+    this.update(camera.now, this.#live.state?.phase ?? { name: "running" });
+  }
+
+  /** What can be asked. It does not change while a daemon runs: a list that somebody has open stays as it is. */
+  #offer(tasks) {
     const known = tasks.filter(({ input }) => input !== "box");
+    const text = JSON.stringify(known);
+    if (text === this.#tasks) return;
+    this.#tasks = text;
     const first = ({ name }) => (name === PHRASE ? 0 : 1);
     const options = known.toSorted((one, other) => first(one) - first(other));
     const chosen = this.#task.value;
     this.#task.replaceChildren(
       ...options.map(({ name, input }) => h("option", { value: name, "data-input": input }, TASKS[name] ?? name)));
-    // A reload of the configuration must not take a question out of somebody's hands.
     if (known.some(({ name }) => name === chosen)) this.#task.value = chosen;
     this.#chooseTask();
-    this.update(camera.now, this.#live.state?.phase ?? { name: "running" });
   }
 
   /** What is so now. */
@@ -108,8 +122,15 @@ export class CameraCard {
     this.#sample(now);
     this.#rate.draw(now.state === "online" ? now.fps : null);
     this.#age.draw(now.state === "online" ? now.age_ms : null);
-    this.#send.disabled = now.state !== "online";
+    this.#send.disabled = this.#isAsking || now.state !== "online";
     this.#cover(now, phase);
+  }
+
+  /** A picture that stays while others should come must not be taken for what is there now. */
+  date() {
+    const isOld = this.#capturedAt !== null && secondsSince(this.#capturedAt) > OLD_S;
+    this.#captured.hidden = !isOld;
+    if (isOld) setText(this.#captured, `Captured ${ago(this.#capturedAt)}`);
   }
 
   /** A step of the plots is two seconds; the state comes at least each second. */
@@ -139,9 +160,11 @@ export class CameraCard {
     bitmap.close();
     const marks = marksOf(sight);
     this.#overlay.draw([sight.width, sight.height], marks, this.#camera.zones);
-    this.#size = [sight.width, sight.height];
     this.#canvas.dataset.frame = sight.frame_id;
-    if (this.#now?.state === "online") this.#veil.hidden = true;
+    this.#capturedAt = sight.captured_at;
+    this.date();
+    if (this.#now?.state !== "online") return;
+    this.#veil.hidden = true;
     if (performance.now() - this.#toldAt > TELL_MS) {
       this.#toldAt = performance.now();
       setAttribute(this.#picture, "aria-label", `Picture of ${sight.camera}: ${wordsOf(marks) || "nothing found"}`);
@@ -153,6 +176,8 @@ export class CameraCard {
     const says = (title, detail) => {
       const text = `${title}\n${detail}`;
       this.#veil.hidden = false;
+      setAttribute(this.#picture, "aria-label", `No live picture of ${now.name}`);
+      this.#toldAt = -Infinity;
       if (this.#veil.dataset.shown === text) return;
       this.#veil.dataset.shown = text;
       this.#veil.replaceChildren(h("strong", {}, title), h("span", {}, detail));
@@ -161,7 +186,8 @@ export class CameraCard {
     else if (now.state === "offline" && now.reason) says("Offline", `${sentence(now.reason)} It is opened again as soon as it answers.`);
     else if (now.state === "offline") says("Opening the stream", "It is shown after its first frame.");
     else if (now.state === "disabled") says("Switched off", `Publish ON to …/${now.name}/enabled/set to switch it on.`);
-    else if (!this.#size) says("Online", "Waiting for the next frame.");
+    // From the first picture since it came back on, there is nothing to say.
+    else if (!this.#veil.hidden) says("Online", "Waiting for the next frame.");
   }
 
   #chooseTask() {
@@ -179,8 +205,9 @@ export class CameraCard {
     if (text === "") return;
     const view = new AnswerView(TASKS[task] ?? task, text);
     this.#answers.replaceChildren(view.element);
-    this.#send.disabled = true;
+    this.#isAsking = this.#send.disabled = true;
     view.show(await this.#live.ask(this.#camera.name, { task, text }));
+    this.#isAsking = false;
     this.#send.disabled = this.#now?.state !== "online";
   }
 

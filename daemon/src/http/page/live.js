@@ -1,7 +1,21 @@
 // What the daemon says, as it says it: one stream of events for the state and alerts, and one request at a time for the
 // pictures of the cameras that are on the screen.
 
-/** Events: `state`, `cameras` (after `cameras` was set anew), `alerts`, `picture` (detail: {sight, jpeg}), `connection`. */
+import { setClock } from "./times.js";
+
+/** The state is said each second: without one for so long the daemon is gone, even where the connection seems to stand. */
+const SILENCE_MS = 5000;
+/** A page that nobody sees lets go of its stream after this time: a browser has few connections for all its tabs. */
+const HIDDEN_MS = 60_000;
+/** The daemon answers within these times, or not at all. */
+const [DOCUMENT_MS, PICTURES_MS, ANSWER_MS] = [15_000, 30_000, 200_000];
+/** As many as the daemon keeps. */
+const MAX_ALERTS = 200;
+
+/**
+ * Events: `state`, `cameras` (after `cameras` was set anew), `alerts`, `picture` (detail: {sight, jpeg}), `connection`,
+ * `asleep` (nothing is heard until somebody looks again).
+ */
 export class Live extends EventTarget {
   state = null;
   cameras = null;
@@ -9,13 +23,26 @@ export class Live extends EventTarget {
   alerts = new Map();
   isConnected = true;
   #visible = new Map();
+  #events = null;
+  #silence = null;
+  #hidden = null;
+  /** Of `cameras`; null where something may have been missed. */
   #revision = null;
+  /** How often the stream was lost. */
+  #losses = 0;
+  /** While documents are fetched: the alerts that were heard meanwhile. */
+  #heard = null;
   #abort = null;
 
   start() {
     this.#listen();
     this.#look();
-    document.addEventListener("visibilitychange", () => this.#again());
+    document.addEventListener("visibilitychange", () => {
+      this.#again();
+      clearTimeout(this.#hidden);
+      if (document.hidden) this.#hidden = setTimeout(() => this.#sleep(), HIDDEN_MS);
+      else if (!this.#events) this.#listen();
+    });
   }
 
   /** Pictures of the camera are wanted, or no longer. */
@@ -29,7 +56,7 @@ export class Live extends EventTarget {
   /** Asks a camera; resolves to the answer, or to an object with `error` and `reason`. */
   async ask(camera, question) {
     try {
-      const response = await fetch(`/api/cameras/${camera}/ask`, {
+      const response = await request(`/api/cameras/${camera}/ask`, ANSWER_MS, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(question),
@@ -41,49 +68,91 @@ export class Live extends EventTarget {
   }
 
   #listen() {
+    this.#events?.close();
     const events = new EventSource("/api/events");
-    events.addEventListener("state", (event) => this.#hear(JSON.parse(event.data)));
+    this.#events = events;
+    this.#expect();
+    events.addEventListener("state", (event) => {
+      this.#expect();
+      this.#hear(JSON.parse(event.data));
+    });
     events.addEventListener("alert", (event) => {
       const alert = JSON.parse(event.data);
+      this.#heard?.add(alert.id);
       this.alerts.set(alert.id, alert);
+      while (this.alerts.size > MAX_ALERTS) this.alerts.delete(this.alerts.keys().next().value);
       this.#tell("alerts");
     });
     events.addEventListener("error", () => {
-      this.#connected(false);
-      if (events.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-      setTimeout(() => this.#listen(), 3000);
-      // Refused, not gone: the login may be over.
-      fetch("/api/state").then((response) => response.status === 401 && location.assign("/login"), () => {});
+      this.#lose();
+      // The browser tries again by itself, and after a silence so do we. Refused, not gone: the login may be over.
+      if (events.readyState === EventSource.CLOSED) request("/api/state", DOCUMENT_MS).catch(() => {});
     });
   }
 
-  async #hear(state) {
-    this.state = state;
-    if (this.#revision !== state.revision || !this.isConnected) await this.#fetchAll(state.revision);
-    this.#connected(true);
-    this.#tell("state");
+  /** Another state is to come within some time. */
+  #expect() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      this.#lose();
+      this.#listen();
+    }, SILENCE_MS);
   }
 
-  async #fetchAll(revision) {
-    this.#revision = revision;
+  #lose() {
+    this.#losses += 1;
+    this.#revision = null;
+    this.#connected(false);
+  }
+
+  #sleep() {
+    clearTimeout(this.#silence);
+    this.#events.close();
+    this.#events = null;
+    this.#losses += 1;
+    this.#revision = null;
+    this.#tell("asleep");
+  }
+
+  #hear(state) {
+    this.state = state;
+    setClock(state.time);
+    this.#connected(true);
+    this.#tell("state");
+    if (this.#revision !== state.revision && !this.#heard) this.#catchUp();
+  }
+
+  /** Fetches what the stream does not tell. One after another: what is fetched is never older than what is shown. */
+  async #catchUp() {
+    const losses = this.#losses;
+    this.#heard = new Set();
     try {
-      const [cameras, alerts] = await Promise.all(
-        ["/api/cameras", "/api/alerts"].map((path) => fetch(path).then((response) => response.json())),
-      );
+      const fetched = ["/api/cameras", "/api/alerts"].map(async (path) => {
+        const response = await request(path, DOCUMENT_MS);
+        if (!response.ok) throw new Error(`${path}: ${response.status}`);
+        return response.json();
+      });
+      const [cameras, { alerts }] = await Promise.all(fetched);
       this.cameras = cameras.cameras;
       this.tasks = cameras.tasks;
-      // The newest comes first there, and last in a map that grows.
-      this.alerts = new Map(alerts.alerts.toReversed().map((alert) => [alert.id, alert]));
+      // The newest comes first there, and last in a map that grows. What the stream said meanwhile is newer.
+      const heard = [...this.#heard].map((id) => [id, this.alerts.get(id)]).filter(([, alert]) => alert);
+      this.alerts = new Map([...alerts.toReversed().map((alert) => [alert.id, alert]), ...heard]);
+      if (losses === this.#losses) this.#revision = cameras.revision;
       this.#tell("cameras");
       this.#tell("alerts");
     } catch {
-      this.#revision = null; // with the next state
+      // With the next state.
+    } finally {
+      this.#heard = null;
     }
   }
 
   #connected(isConnected) {
     if (isConnected === this.isConnected) return;
     this.isConnected = isConnected;
+    // A request from before may wait for a connection that is dead.
+    if (isConnected) this.#again();
     this.#tell("connection");
   }
 
@@ -95,14 +164,15 @@ export class Live extends EventTarget {
   async #look() {
     for (;;) {
       this.#abort = new AbortController();
+      const { signal } = this.#abort;
       const wanted = document.hidden ? [] : [...this.#visible];
       if (wanted.length === 0) {
-        await aborted(this.#abort.signal);
+        await aborted(signal);
         continue;
       }
       const names = wanted.map(([name, frame]) => (frame === null ? name : `${name}:${frame}`)).join(",");
       try {
-        const response = await fetch(`/api/pictures?cameras=${names}`, { signal: this.#abort.signal });
+        const response = await request(`/api/pictures?cameras=${names}`, PICTURES_MS, { signal });
         if (response.status === 200) {
           for (const picture of pictures(await response.arrayBuffer())) {
             const { camera, frame_id } = picture.sight;
@@ -121,6 +191,14 @@ export class Live extends EventTarget {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/** Asks the daemon, which answers within `limitMs` or not at all. Where the login is over, the page leaves for the form. */
+async function request(path, limitMs, { signal, ...options } = {}) {
+  const limit = AbortSignal.timeout(limitMs);
+  const response = await fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+  if (response.status === 401) location.assign("/login");
+  return response;
 }
 
 /** The pictures of an answer of /api/pictures: two lengths of 4 bytes, JSON, JPEG, and so on. */

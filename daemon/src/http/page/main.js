@@ -2,14 +2,18 @@
 
 import { AlertList } from "./alerts.js";
 import { CameraCard } from "./camera_card.js";
-import { h, setText } from "./dom.js";
+import { arrange, h, setAttribute, setText } from "./dom.js";
 import { Live } from "./live.js";
 import { length } from "./times.js";
 
 const live = new Live();
+const waiting = h("div", { class: "empty" },
+  h("h2", {}, "Connecting…"), h("p", {}, "Waiting for Belvedere to say what is so."));
 const cards = new Map();
 const section = document.getElementById("cameras");
 const banners = document.getElementById("banners");
+/** The banners by what they say; what is told of a start is always in the same one. */
+const shownBanners = new Map();
 
 new AlertList(document.getElementById("alert-list"), live);
 
@@ -27,7 +31,8 @@ live.addEventListener("cameras", () => {
     }
     card.configure(camera, live.tasks);
   }
-  section.replaceChildren(...(cards.size ? live.cameras.map(({ name }) => cards.get(name).element) : [noCameras()]));
+  // A configuration has cameras: without any it has not been taken up yet.
+  arrange(section, cards.size ? live.cameras.map(({ name }) => cards.get(name).element) : [waiting]);
   section.classList.toggle("single", cards.size === 1);
 });
 
@@ -41,7 +46,11 @@ live.addEventListener("connection", () => {
   if (live.state) summarise(live.state);
   else showBanners();
 });
-section.replaceChildren(waiting());
+// Whether anything comes or not.
+setInterval(() => cards.forEach((card) => card.date()), 1000);
+// What the number in the title says would grow old unseen.
+live.addEventListener("asleep", () => (document.title = "Belvedere"));
+arrange(section, [waiting]);
 live.start();
 
 function summarise(state) {
@@ -63,6 +72,7 @@ function summarise(state) {
   setText(broker, state.mqtt.connected ? "Broker connected" : "Broker away");
   showBanners(state);
   const device = state.device ? `${state.device} · ` : "";
+  document.getElementById("log-out").hidden = !state.login;
   setText(document.getElementById("foot"), `${device}Belvedere ${state.version} · up ${length(state.uptime_s)}`);
 }
 
@@ -76,25 +86,22 @@ function showBanners(state) {
     if (state.notice) messages.push(["bad", state.notice]);
     const { connected, waiting, spooled, spool_in_memory_only } = state.mqtt;
     if (!connected && state.phase.name === "running") {
-      const kept = spooled ? `${spooled === 1 ? "1 message waits" : `${spooled} messages wait`} for it.` : `Alerts will wait for it.`;
-      messages.push(["warn", `The MQTT broker is away. ${kept}`]);
+      const kept = spooled ? `${spooled === 1 ? "1 message waits" : `${spooled} messages wait`} for it` : "Alerts will wait for it";
+      const where = spool_in_memory_only ? ", in memory only: a restart loses what waits" : "";
+      messages.push(["warn", `The MQTT broker is away. ${kept}${where}.`]);
     } else if (connected && spool_in_memory_only && waiting > 1000) {
       messages.push(["warn", "Alerts are kept in memory only; a restart would lose those that wait."]);
     }
   }
-  const text = messages.map(([kind, words]) => `${kind}: ${words}`).join("\n");
-  if (banners.dataset.shown === text) return;
-  banners.dataset.shown = text;
-  banners.replaceChildren(...messages.map(([kind, words]) => h("p", { class: `banner ${kind}` }, words)));
-}
-
-function waiting() {
-  return h("div", { class: "empty" }, h("h2", {}, "Connecting…"), h("p", {}, "Waiting for Belvedere to say what is so."));
-}
-
-function noCameras() {
-  return h("div", { class: "empty" },
-    h("h2", {}, "No cameras yet"),
-    h("p", {}, "Write one into belvedere.toml; it is shown here when Belvedere runs with it."),
-    h("pre", { tabindex: "0" }, '[[camera]]\nname = "porch"\nurl = "rtsp://192.0.2.10/stream1"\ntasks = ["detailed-caption"]'));
+  const wanted = new Map(messages.map(([kind, words]) => [kind === "calm" ? kind : words, [kind, words]]));
+  for (const said of [...shownBanners.keys()]) if (!wanted.has(said)) shownBanners.delete(said);
+  for (const [said, [kind, words]] of wanted) {
+    // What is calm interrupts nobody who has the page read to them.
+    const role = kind === "calm" ? "status" : "alert";
+    if (!shownBanners.has(said)) shownBanners.set(said, h("p", { role }));
+    const banner = shownBanners.get(said);
+    setAttribute(banner, "class", `banner ${kind}`);
+    setText(banner, words);
+  }
+  arrange(banners, [...wanted.keys()].map((said) => shownBanners.get(said)));
 }

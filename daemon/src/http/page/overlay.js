@@ -36,11 +36,6 @@ export class Overlay {
     const names = zones.map(({ name, polygon }) => tag(highest(polygon), "tag zone-name", name));
     this.#tags.replaceChildren(...names, ...tags);
   }
-
-  clear() {
-    this.#lines.replaceChildren();
-    this.#tags.replaceChildren();
-  }
 }
 
 /** What is to be drawn of a sight: the phrases that count, and what tasks found beside them. */

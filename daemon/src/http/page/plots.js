@@ -42,29 +42,32 @@ export class Plot {
   draw(now) {
     const known = this.#values.filter((value) => value !== null);
     const top = Math.max(this.#floor, ...known) * 1.1;
-    const first = STEPS - this.#values.length;
-    let line = "";
-    let area = "";
-    let start = null;
-    this.#values.forEach((value, index) => {
-      const x = first + index;
-      if (value === null) {
-        if (start !== null) area += `L${x - 1},${HEIGHT}Z`;
-        start = null;
-        return;
-      }
-      const y = (HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(2);
-      line += `${start === null ? "M" : "L"}${x},${y}`;
-      area += `${start === null ? `M${x},${HEIGHT}L` : "L"}${x},${y}`;
-      start ??= x;
+    const height = (value) => (HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(2);
+    const pieces = runs(this.#values).map(([begin, values]) => {
+      const x = STEPS - this.#values.length + begin;
+      // One value alone is a line as long as its step.
+      if (values.length === 1) return [[x - 0.5, height(values[0])], [x + 0.5, height(values[0])]];
+      return values.map((value, index) => [x + index, height(value)]);
     });
-    if (start !== null) area += `L${WIDTH},${HEIGHT}Z`;
-    setAttribute(this.#line, "d", line);
-    setAttribute(this.#area, "d", area);
+    const path = (points) => `M${points.join("L")}`;
+    setAttribute(this.#line, "d", pieces.map(path).join(""));
+    setAttribute(this.#area, "d",
+      pieces.map((points) => `${path([[points[0][0], HEIGHT], ...points, [points.at(-1)[0], HEIGHT]])}Z`).join(""));
     setText(this.#now, this.#format(now));
     const highest = known.length ? this.#format(Math.max(...known)) : "–";
     setText(this.#top, known.some((value) => value > 0) ? `max ${highest}` : "");
     setAttribute(this.#picture, "aria-label",
       `${this.#title} over the last five minutes: now ${this.#format(now)}, highest ${highest}`);
   }
+}
+
+/** The values between two that are missing, each with the place of its first. */
+function runs(values) {
+  const found = [];
+  values.forEach((value, index) => {
+    if (value === null) return;
+    if (index > 0 && values[index - 1] !== null) found.at(-1)[1].push(value);
+    else found.push([index, [value]]);
+  });
+  return found;
 }

@@ -3,6 +3,19 @@
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+/** How far the daemon's clock is before the browser's, in milliseconds. */
+let aheadMs = 0;
+
+/** Says what the daemon's clock shows now: its times are compared with its own clock. */
+export function setClock(text) {
+  aheadMs = new Date(text).getTime() - Date.now();
+}
+
+/** How long ago that was, in seconds; never less than none. */
+export function secondsSince(text) {
+  return Math.max(0, (Date.now() + aheadMs - new Date(text).getTime()) / 1000);
+}
+
 /** `14:03:22`, with the day where that is not today's. */
 export function moment(text) {
   const time = new Date(text);
@@ -10,8 +23,8 @@ export function moment(text) {
 }
 
 /** `just now`, `40 s ago`, `3 min ago`, `2 h ago`, `5 d ago`. */
-export function ago(text, now = Date.now()) {
-  const seconds = Math.max(0, Math.round((now - new Date(text).getTime()) / 1000));
+export function ago(text) {
+  const seconds = secondsSince(text);
   return seconds < 5 ? "just now" : `${length(seconds)} ago`;
 }
 

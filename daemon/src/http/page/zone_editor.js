@@ -1,6 +1,7 @@
 // A zone drawn on the picture, as lines for the configuration. With a mouse, a finger, or the keyboard.
 
 import { h, setText } from "./dom.js";
+import { wrongWith } from "./outline.js";
 
 /** How far an arrow key moves the cross, as a part of the picture; with Shift, five times as far. */
 const STEP = 0.01;
@@ -46,7 +47,9 @@ export class ZoneEditor {
   open(others) {
     this.#others = others;
     [this.#points, this.#cursor, this.#held] = [[], [0.5, 0.5], null];
-    this.#name.value = `zone-${others.length + 1}`;
+    let number = others.length + 1;
+    while (this.#isTaken(`zone-${number}`)) number += 1;
+    this.#name.value = `zone-${number}`;
     this.surface.hidden = this.panel.hidden = false;
     this.#draw();
     this.surface.focus({ preventScroll: true });
@@ -109,42 +112,47 @@ export class ZoneEditor {
   }
 
   #draw() {
+    const count = this.#points.length;
+    const wrong = wrongWith(this.#points);
     const text = this.#points.map((point) => point.join(",")).join(" ");
-    this.#shape.replaceChildren(h("polygon", { points: text, class: "new-zone" }));
+    this.#shape.replaceChildren(h("polygon", { points: text, class: wrong && count > 2 ? "new-zone wrong" : "new-zone" }));
     const dot = ([x, y], kind) => {
       const element = h("span", { class: kind });
       [element.style.left, element.style.top] = [`${x * 100}%`, `${y * 100}%`];
       return element;
     };
     this.#handles.replaceChildren(...this.#points.map((point) => dot(point, "handle")), dot(this.#cursor, "cross"));
-    const lines = this.#lines();
+    const taken = this.#isTaken(this.#zoneName());
+    const lines = wrong || taken ? null : this.#lines();
     setText(this.#code, lines ?? "");
     this.#code.hidden = !lines;
     this.#copy.disabled = !lines;
-    this.#undo.disabled = this.#points.length === 0;
-    const count = this.#points.length;
+    this.#undo.disabled = count === 0;
     const corners = `${count} corner${count === 1 ? "" : "s"}`;
-    const taken = this.#others.some(({ name }) => name === this.#name.value.trim());
     let status = `${corners}. Paste the lines below the camera “${this.#camera}”, and name the zone in its alerts.`;
-    if (count < 3) status = `${corners}; a zone has at least three.`;
-    else if (taken) status = "The camera has a zone of this name already.";
+    if (wrong) status = `${corners}; ${wrong}.`;
+    else if (taken) status = "The camera has a zone of this name already; give this one another.";
     setText(this.#status, status);
   }
 
-  /** For belvedere.toml; null while there is no zone. */
+  #zoneName() {
+    return this.#name.value.trim() || "zone";
+  }
+
+  #isTaken(wanted) {
+    return this.#others.some(({ name }) => name === wanted);
+  }
+
+  /** For belvedere.toml. */
   #lines() {
-    if (this.#points.length < 3) return null;
-    const name = this.#name.value.trim() || "zone";
     const number = (part) => String(Math.round(part * 1000) / 1000).replace(/^([01])$/, "$1.0");
     const polygon = this.#points.map(([x, y]) => `[${number(x)}, ${number(y)}]`).join(", ");
-    return `[[camera.zone]]\nname = ${toml(name)}\npolygon = [${polygon}]`;
+    return `[[camera.zone]]\nname = ${toml(this.#zoneName())}\npolygon = [${polygon}]`;
   }
 
   async #copyLines() {
-    const lines = this.#lines();
-    if (!lines) return;
     try {
-      await navigator.clipboard.writeText(lines);
+      await navigator.clipboard.writeText(this.#code.textContent);
       setText(this.#status, "Copied.");
     } catch {
       // Only pages over TLS or on this machine may write there: then the lines are selected, to be copied by hand.

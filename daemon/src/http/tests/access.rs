@@ -28,8 +28,16 @@ async fn every_answer_has_the_headers_that_keep_a_browser_safe() {
         let reply = site.get(path).await;
         let policy = reply.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
-        assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "deny"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
+        ] {
+            assert_eq!(reply.header(name), Some(value), "{path}");
+        }
     }
 }
 
@@ -65,7 +73,41 @@ async fn where_there_is_a_token_it_opens_everything_and_nothing_else_does() {
     let logged_in = format!(
         "GET /api/state HTTP/1.1\r\nHost: localhost\r\nCookie: {session}\r\nConnection: close\r\n\r\n"
     );
-    assert_eq!(site.ask(&logged_in).await.status, 200);
+    let state = site.ask(&logged_in).await;
+    assert_eq!((state.status, &state.json("state")["login"]), (200, &true.into()));
+
+    let out = site.post("/logout", "", "").await;
+    assert_eq!((out.status, out.header("location")), (303, Some("/login")));
+    let ended = out.header("set-cookie").unwrap();
+    let name = session.split_once('=').unwrap().0;
+    assert!(ended.starts_with(&format!("{name}=;")) && ended.contains("max-age=0"), "{ended}");
+}
+
+#[tokio::test]
+async fn after_too_many_wrong_tokens_a_browser_is_told_how_long_to_wait() {
+    let site = Site::start(Some(TOKEN)).await;
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    for _ in 0..5 {
+        assert_eq!(site.post("/login", form, "token=wrong").await.status, 401);
+    }
+    let browser = format!("{form}Accept: text/html\r\n");
+    let page = site.post("/login", &browser, &format!("token={TOKEN}")).await;
+    assert_eq!((page.status, page.header("retry-after")), (429, Some("10")));
+    assert!(String::from_utf8_lossy(&page.body).contains("Wait 10 seconds"));
+    let program = site.post("/login", form, "token=wrong").await;
+    assert_eq!((program.status, program.header("retry-after")), (429, Some("10")));
+    assert_eq!(program.json("error")["error"], "too-many");
+}
+
+#[tokio::test]
+async fn where_no_token_is_needed_the_form_says_so_whatever_is_sent() {
+    let site = Site::start(None).await;
+    assert_eq!(site.get("/api/state").await.json("state")["login"], false);
+    for _ in 0..10 {
+        let reply = site.post("/login", "", "token=anything").await;
+        assert_eq!((reply.status, reply.header("set-cookie")), (200, None));
+        assert!(String::from_utf8_lossy(&reply.body).contains("No login is needed here."));
+    }
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Site, WITHIN, alert, read_all};
+use crate::http::page::{FILES, LOGIN};
 use crate::live::{Phase, fixture};
 
 #[tokio::test]
 async fn documents_are_those_of_the_schema_and_hold_no_secret() {
     let site = Site::start(None).await;
     let porch = site.live.camera("porch").unwrap();
-    porch.analysed(7, Duration::from_millis(90), [(Task::Caption, None, "a dog")].into_iter());
+    porch.analysed(7, Duration::from_millis(90), [(Task::Caption, "a dog")].into_iter());
     let (subject, message) = alert("new", "1");
     site.live.alert(&subject, &message, Some(b"jpeg"));
     let state = site.get("/api/state").await.json("state");
@@ -44,19 +45,16 @@ async fn documents_are_those_of_the_schema_and_hold_no_secret() {
 #[tokio::test]
 async fn nothing_in_the_page_comes_from_elsewhere_or_breaks_its_own_policy() {
     let site = Site::start(None).await;
-    let index = String::from_utf8(site.get("/").await.body).unwrap();
-    let mut files: Vec<String> = ["/"].map(str::to_owned).to_vec();
-    let named = index.split('"').filter(|text| text.starts_with("/page/")).map(str::to_owned);
-    files.extend(named);
-    for module in
-        ["alerts.js", "answers.js", "camera_card.js", "live.js", "overlay.js", "plots.js", "zone_editor.js"]
-    {
-        files.push(format!("/page/{module}"));
+    for (file, _, content) in FILES {
+        let reply = site.get(&format!("/page/{file}")).await;
+        assert_eq!((reply.status, reply.body.as_slice()), (200, content.as_bytes()), "{file}");
+        let named = content.split('"').filter(|text| text.starts_with("/page/") || text.starts_with("./"));
+        for name in named.filter_map(|text| text.rsplit('/').next()) {
+            assert!(FILES.iter().any(|(known, ..)| *known == name), "{file} names {name}");
+        }
     }
-    for file in files {
-        let reply = site.get(&file).await;
-        assert_eq!(reply.status, 200, "{file}");
-        let text = String::from_utf8(reply.body).unwrap();
+    let login = ("login.html", "", LOGIN);
+    for (file, _, text) in FILES.iter().chain([&login]) {
         let elsewhere = text.match_indices("//").filter(|(at, _)| text[..*at].ends_with(':'));
         for (at, _) in elsewhere {
             let is_name = text[..at].ends_with("http:") && text[at..].starts_with("//www.w3.org/");
@@ -67,7 +65,8 @@ async fn nothing_in_the_page_comes_from_elsewhere_or_breaks_its_own_policy() {
                 &text[at.saturating_sub(20)..(at + 30).min(text.len())]
             );
         }
-        for forbidden in ["style=\"", " onclick", "innerHTML", "eval("] {
+        let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval("];
+        for forbidden in ["style=\"", " onclick", "javascript:"].iter().chain(&markup) {
             assert!(!text.contains(forbidden), "{file} has {forbidden}");
         }
     }
@@ -105,12 +104,28 @@ async fn a_question_has_its_answer_or_the_reason_why_there_is_none() {
         assert_eq!(reply.status, status);
         reply.json(definition);
     }
-    site.live.set_phase(Phase::Starting { detail: "building an engine".to_owned() });
-    let early = site.post("/api/cameras/porch/ask", json, "{}").await;
-    assert_eq!(
-        (early.status, early.json("error")["error"].as_str().unwrap().to_owned()),
-        (503, "starting".to_owned())
-    );
+    let starting = Phase::Starting { detail: "building an engine".to_owned() };
+    for (phase, word) in [(starting, "starting"), (Phase::Stopping, "stopping")] {
+        site.live.set_phase(phase);
+        let reply = site.post("/api/cameras/porch/ask", json, "{}").await;
+        assert_eq!((reply.status, &reply.json("error")["error"]), (503, &word.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_waits_when_the_daemon_ends_is_told_so() {
+    let mut site = Site::start(None).await;
+    let address = site.server.address();
+    let asked = tokio::spawn(async move {
+        let request = "POST /api/cameras/porch/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+            Connection: close\r\nContent-Length: 2\r\n\r\n{}";
+        read_all(address, request).await
+    });
+    let question = timeout(WITHIN, site.questions.recv()).await.unwrap().unwrap();
+    site.server.stop().await;
+    let reply = asked.await.unwrap();
+    assert_eq!((reply.status, &reply.json("error")["error"]), (503, &"stopping".into()));
+    drop(question);
 }
 
 #[tokio::test]

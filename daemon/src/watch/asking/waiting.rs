@@ -38,6 +38,13 @@ pub(super) enum Reply {
     Page(oneshot::Sender<Vec<u8>>),
 }
 
+impl Reply {
+    /// Whether nobody waits for it any more.
+    fn is_unwanted(&self) -> bool {
+        matches!(self, Reply::Page(page) if page.is_closed())
+    }
+}
+
 /// A question that waits.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -63,6 +70,7 @@ impl Waiting {
     /// # Errors
     /// The question, with the reason.
     pub(super) fn put(&mut self, pending: Pending, now: Instant) -> Result<(), Box<(Pending, Refusal)>> {
+        self.forget_unwanted();
         let of_camera = self.questions.iter().filter(|waiting| waiting.camera == pending.camera).count();
         if self.questions.len() >= MAX || of_camera >= MAX_OF_CAMERA {
             return Err(Box::new((pending, Refusal::TooMany)));
@@ -79,6 +87,7 @@ impl Waiting {
 
     /// Takes the oldest question to `camera`.
     pub(super) fn take(&mut self, camera: &str) -> Option<Pending> {
+        self.forget_unwanted();
         let place = self.questions.iter().position(|waiting| waiting.camera == camera)?;
         self.questions.remove(place)
     }
@@ -95,6 +104,11 @@ impl Waiting {
             std::mem::take(&mut self.questions).into_iter().partition(|waiting| waiting.until <= now);
         self.questions = left;
         overdue.into()
+    }
+
+    /// Neither the model's time nor room is for those who asked and left.
+    fn forget_unwanted(&mut self) {
+        self.questions.retain(|waiting| !waiting.reply.is_unwanted());
     }
 
     /// Whether a refusal may be said.
@@ -141,6 +155,26 @@ mod tests {
         assert!(waiting.take("yard").is_none());
         assert!(waiting.take("porch").is_some() && waiting.take("porch").is_none());
         assert!(waiting.take_overdue(later).is_empty());
+    }
+
+    #[test]
+    fn a_question_whose_asker_has_left_is_not_answered_and_takes_no_room() {
+        let (mut waiting, now) = (Waiting::new(), Instant::now());
+        let of_page = |waiting: &mut Waiting| {
+            let (reply, replied) = oneshot::channel();
+            let put = waiting.put(Pending { reply: Reply::Page(reply), ..pending("porch", now) }, now);
+            (put.is_ok(), replied)
+        };
+        for _ in 0..MAX_OF_CAMERA {
+            assert!(of_page(&mut waiting).0);
+        }
+        let (is_put, stays) = of_page(&mut waiting);
+        assert!(is_put, "the others have left");
+        assert!(waiting.take("porch").is_some());
+        drop(stays);
+        assert!(waiting.take("porch").is_none());
+        waiting.put(pending("porch", now), now + Duration::from_secs(9)).unwrap();
+        assert!(waiting.take("porch").is_some(), "nobody leaves the broker");
     }
 
     #[test]

@@ -87,6 +87,7 @@ struct Test {
     thread: ModelThread,
     scheduler: Scheduler,
     live: Arc<Live>,
+    prompter: Prompter,
     begun: Receiver<()>,
     go_on: Sender<()>,
     listener: UnixDatagram,
@@ -119,13 +120,35 @@ impl Test {
         );
         let thread = thread.unwrap();
         let progress = Arc::default();
-        let questions = Questions::new(&prompter, "root", &porch(), Arc::clone(&progress)).unwrap();
-        thread.change(Change::Ask("porch".to_owned(), questions));
-        Test { thread, scheduler, live, begun: has_begun, go_on, listener, progress, _folder: folder }
+        let test = Test {
+            thread,
+            scheduler,
+            live,
+            prompter,
+            begun: has_begun,
+            go_on,
+            listener,
+            progress,
+            _folder: folder,
+        };
+        test.ask("porch");
+        test
+    }
+
+    /// Each frame of `camera` is asked something from now on.
+    fn ask(&self, camera: &str) {
+        let settings = CameraSettings { name: camera.to_owned(), ..porch() };
+        let questions =
+            Questions::new(&self.prompter, "root", &settings, Arc::clone(&self.progress)).unwrap();
+        self.thread.change(Change::Ask(camera.to_owned(), questions));
     }
 
     fn show(&self, frame_id: u64) {
-        let name = CameraName::new("porch").unwrap();
+        self.show_of("porch", frame_id);
+    }
+
+    fn show_of(&self, camera: &str, frame_id: u64) {
+        let name = CameraName::new(camera).unwrap();
         let picture = RgbImage { width: 32, height: 32, pixels: vec![90; 32 * 32 * 3] };
         self.scheduler.slot(&name).put(Frame::from_rgb(name, frame_id, picture));
     }
@@ -210,6 +233,28 @@ async fn the_memory_of_the_device_is_known_after_an_idle_turn_too() {
         assert!(test.hears(WITHIN).is_some());
     }
     assert_eq!(test.live.device_memory(), Some(MEMORY));
+    test.end().await;
+}
+
+#[tokio::test]
+async fn frames_become_pictures_only_while_somebody_looks_at_their_camera() {
+    let test = Test::new();
+    let attic = test.live.add_camera(&CameraSettings { name: "attic".to_owned(), ..porch() }, true);
+    let porch = test.live.add_camera(&porch(), true);
+    test.ask("attic");
+    let mut pictured = test.live.pictured();
+    let _looking = porch.look();
+    for (frame_id, camera) in [(1, "attic"), (2, "porch")] {
+        test.show_of(camera, frame_id);
+        test.begun.recv_timeout(WITHIN).unwrap();
+        test.go_on.send(()).unwrap();
+    }
+    // The attic's would have been made before: it came first, and comes first by name.
+    while porch.picture().is_none() {
+        tokio::time::timeout(WITHIN, pictured.changed()).await.expect("a picture").unwrap();
+    }
+    assert_eq!(porch.picture().unwrap().frame_id, 2);
+    assert!(attic.picture().is_none(), "nobody looks at it");
     test.end().await;
 }
 
