@@ -146,6 +146,12 @@ impl Browser {
         Ok(())
     }
 
+    /// Forgets every cookie, as a browser does with those whose time is over.
+    pub fn forget_cookies(&self) -> Result<()> {
+        self.command("Network.clearBrowserCookies", json!({}))?;
+        Ok(())
+    }
+
     /// What the system is said to prefer: `light` or `dark`.
     pub fn set_colours(&self, scheme: &str) -> Result<()> {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });

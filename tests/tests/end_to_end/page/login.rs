@@ -29,12 +29,31 @@ fn whoever_has_the_token_logs_in_once_and_scripts_never_see_the_login() -> Resul
     stage.browser.press("Enter")?;
     stage.wait("a live picture", "document.querySelector('canvas').dataset.frame > 0")?;
     assert_eq!(stage.browser.evaluate("document.cookie")?, "");
+    stage.browser.evaluate(
+        "(() => { const theme = document.querySelector('#theme'); theme.value = 'dark';
+           theme.dispatchEvent(new Event('change')); })()",
+    )?;
+    let theme = "document.documentElement.dataset.theme";
+    assert_eq!(stage.browser.evaluate(theme)?, "dark");
     stage.browser.open(&stage.url)?;
     stage.wait("a live picture again", "document.querySelector('canvas').dataset.frame > 0")?;
+    assert_eq!(stage.browser.evaluate(theme)?, "dark", "it is remembered");
     assert_eq!(http_get(&format!("{}api/state", stage.url))?.0, 401);
     assert!(!stage.daemon.output().contains(TOKEN), "the token is in the log");
     // The refused form is told as a failed resource, and nothing else.
     let complaints = stage.browser.complaints();
     assert!(complaints.iter().all(|complaint| complaint.contains("/login")), "{complaints:#?}");
+
+    stage.screenshot("log-out")?;
+    stage.click("#log-out button")?;
+    stage.wait("the form after the end of the login", "document.querySelector('#token')")?;
+    assert_eq!(stage.browser.evaluate("fetch('/api/state').then(({ status }) => status)")?, 401);
+    stage.click("#token")?;
+    stage.browser.type_text(TOKEN)?;
+    stage.browser.press("Enter")?;
+    stage.wait("a live picture after another login", "document.querySelector('canvas').dataset.frame > 0")?;
+    // The stream that is open goes on, and new requests are refused: the page must not stand still.
+    stage.browser.forget_cookies()?;
+    stage.wait("the form when the time of the login is over", "document.querySelector('#token')")?;
     assert_ends_well(&mut stage.daemon)
 }

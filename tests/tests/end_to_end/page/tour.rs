@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use belvedere_tests::{RtspServer, Stream, belvedere};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::stage::{Stage, alerts, camera, config};
@@ -34,6 +35,8 @@ fn a_person_sees_asks_draws_and_is_told_when_a_camera_goes_and_comes() -> Result
     the_same_is_there_on_a_phone(&stage)?;
     the_keyboard_reaches_everything(&stage)?;
     a_reload_is_seen_and_disturbs_nobody(&stage, &with_zone)?;
+
+    a_daemon_that_hangs_is_seen_to_be_gone(&stage)?;
 
     server.kill()?;
     let offline = format!("document.querySelector('{CARD} .state').textContent === 'Offline'");
@@ -149,6 +152,18 @@ fn a_zone_is_drawn_and_its_lines_are_a_configuration(stage: &Stage, config: &str
     stage.browser.evaluate("scrollTo(0, 0)")?;
     stage.click(&format!("{CARD} .card-head button"))?;
     stage.wait("the editor", "document.activeElement.classList.contains('zone-surface')")?;
+    for corner in [[0.2, 0.5], [0.5, 0.9], [0.5, 0.5], [0.2, 0.9]] {
+        let place = stage.place(".zone-surface", corner)?;
+        stage.browser.drag(&[place])?;
+    }
+    stage.wait(
+        "a bow tie to be refused, as `belvedere check` would",
+        "document.querySelector('.zone-panel [role=status]').textContent.includes('does not cross or touch itself')
+         && document.querySelector('.code').hidden && document.querySelector('.zone-panel .primary').disabled",
+    )?;
+    for _ in 0..4 {
+        stage.browser.press("Backspace")?;
+    }
     for corner in [[0.2, 0.5], [0.5, 0.5], [0.5, 0.9]] {
         let place = stage.place(".zone-surface", corner)?;
         stage.browser.drag(&[place])?;
@@ -223,21 +238,57 @@ fn the_same_is_there_on_a_phone(stage: &Stage) -> Result<()> {
     stage.browser.set_size(1440, 900, false)
 }
 
-/// The zone is on the picture as soon as the configuration has it, and the question that was begun is still there.
+/// The zone is on the picture as soon as the configuration has it, a mistake is said with its place, and whoever is
+/// writing a question writes on.
 fn a_reload_is_seen_and_disturbs_nobody(stage: &Stage, with_zone: &str) -> Result<()> {
     stage.browser.evaluate(
         "(() => { const task = document.querySelector('.ask select'); task.value = 'phrase-grounding';
-           task.dispatchEvent(new Event('change')); document.querySelector('.ask input').value = 'two cars'; })()",
+           task.dispatchEvent(new Event('change')); document.querySelector('.ask input').value = ''; })()",
     )?;
+    stage.click(".ask input")?;
+    stage.browser.type_text("two ")?;
     stage.daemon.reload(with_zone)?;
     stage.wait(
         "the zone with its name",
         "document.querySelector('.overlay .zone-name')?.textContent.includes('drive')",
     )?;
+    stage.daemon.reload(&with_zone.replace("fps = 4", "fsp = 4"))?;
+    stage.wait(
+        "what is wrong with the configuration",
+        "/has changed nothing: .*belvedere[.]toml:[0-9]+: .*fsp/.test(document.querySelector('.banner.bad')?.innerText)",
+    )?;
+    stage.assert_accessible("a mistake")?;
+    stage.screenshot("mistake")?;
+    stage.daemon.reload(with_zone)?;
+    stage.wait("the end of the mistake", "!document.querySelector('.banner')")?;
+    stage.browser.type_text("cars")?;
     let begun =
         "[document.querySelector('.ask select').value, document.querySelector('.ask input').value].join()";
     assert_eq!(stage.browser.evaluate(begun)?, "phrase-grounding,two cars");
     Ok(())
+}
+
+/// Its connections stand, and nothing comes: as when its machine has lost its power, or the network forgot about it.
+fn a_daemon_that_hangs_is_seen_to_be_gone(stage: &Stage) -> Result<()> {
+    stage.daemon.process.signal(Signal::STOP)?;
+    stage.wait(
+        "the page to say that the daemon is gone",
+        "document.querySelector('.banner.bad')?.innerText.includes('does not answer')",
+    )?;
+    stage.wait(
+        "the last picture to be said to be old",
+        "/^Captured [0-9]+ s ago$/.test(document.querySelector('.captured').innerText)",
+    )?;
+    stage.screenshot("hangs")?;
+    let last = stage.browser.evaluate("document.querySelector('canvas').dataset.frame")?;
+    stage.daemon.process.signal(Signal::CONT)?;
+    stage.wait(
+        "the page to go on",
+        &format!(
+            "!document.querySelector('.banner') && document.querySelector('.captured').hidden
+             && document.querySelector('canvas').dataset.frame !== {last}"
+        ),
+    )
 }
 
 /// From the top of the page with the Tab key alone.
