@@ -205,21 +205,26 @@ impl Outbox {
 
     /// Takes the next message to send; one of the spool only where the link has room for it.
     pub(super) fn take(&self, has_room_for_spooled: bool) -> Option<Message> {
-        let own = self.lock().take_state(None);
+        let own = self.lock().take_state(|_| true);
         let spooled = || if has_room_for_spooled { self.take_spooled() } else { None };
         own.or_else(spooled).or_else(|| self.take_kept()).or_else(|| self.take_result())
     }
 
-    /// Takes the next state to send that is not `except`, kept ones too, whatever is in the spool.
-    pub(super) fn take_state(&self, except: Option<&str>) -> Option<Message> {
+    /// Takes the next state to send that is not of `topic`; no kept one, which would overtake the spool.
+    pub(super) fn take_state_but_of(&self, topic: Option<&str>) -> Option<Message> {
+        self.lock().take_state(|other| Some(other) != topic)
+    }
+
+    /// Takes the state of `topic` if it waits to be said, a kept one too, whatever is in the spool: it was said before.
+    pub(super) fn take_state_of(&self, topic: &str) -> Option<Message> {
         let mut queue = self.lock();
-        queue.take_state(except).or_else(|| queue.take_kept(except))
+        queue.take_state(|other| other == topic).or_else(|| queue.take_kept(|other| other == topic))
     }
 
     /// Takes the next kept state to say again, once nothing in the spool is before it.
     fn take_kept(&self) -> Option<Message> {
         let mut queue = self.lock();
-        if self.spool.is_drained() { queue.take_kept(None) } else { None }
+        if self.spool.is_drained() { queue.take_kept(|_| true) } else { None }
     }
 
     /// Takes the next message of the spool.
@@ -321,12 +326,12 @@ impl Outbox {
 }
 
 impl Queue {
-    fn take_state(&mut self, except: Option<&str>) -> Option<Message> {
-        take_from(&mut self.changed, &self.states, except)
+    fn take_state(&mut self, is_wanted: impl Fn(&str) -> bool) -> Option<Message> {
+        take_from(&mut self.changed, &self.states, is_wanted)
     }
 
-    fn take_kept(&mut self, except: Option<&str>) -> Option<Message> {
-        take_from(&mut self.kept_again, &self.states, except)
+    fn take_kept(&mut self, is_wanted: impl Fn(&str) -> bool) -> Option<Message> {
+        take_from(&mut self.kept_again, &self.states, is_wanted)
     }
 
     fn forget(&mut self, topic: &str) {
@@ -347,14 +352,14 @@ impl Queue {
     }
 }
 
-/// The first of `topics` that is not `except`, with what it holds.
+/// The first of `topics` that is wanted, with what it holds.
 fn take_from(
     topics: &mut VecDeque<String>,
     states: &BTreeMap<String, Vec<u8>>,
-    except: Option<&str>,
+    is_wanted: impl Fn(&str) -> bool,
 ) -> Option<Message> {
     loop {
-        let next = topics.iter().position(|topic| Some(topic.as_str()) != except)?;
+        let next = topics.iter().position(|topic| is_wanted(topic))?;
         let topic = topics.remove(next)?;
         if let Some(payload) = states.get(&topic).cloned() {
             return Some(Message { topic, payload, class: Class::State });

@@ -246,12 +246,12 @@ impl Session {
                     MessageKey::State(topic) => Some(topic.as_str()),
                     MessageKey::Spooled(_) => None,
                 };
-                let state = self.outbox.take_state(except);
+                let state = self.outbox.take_state_but_of(except);
                 if state.is_some() || !self.handed.is_empty() || !self.unacknowledged.is_empty() {
                     return state;
                 }
                 let alone = match &suspect {
-                    MessageKey::State(_) => self.outbox.take_state(None),
+                    MessageKey::State(topic) => self.outbox.take_state_of(topic),
                     // None yet where the disk is still being read.
                     MessageKey::Spooled(_) if self.outbox.is_spool_drained() => None,
                     MessageKey::Spooled(_) => Some(self.outbox.take_spooled()?),

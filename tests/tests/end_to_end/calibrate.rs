@@ -121,7 +121,7 @@ fn what_cannot_be_calibrated_is_said_before_pictures_are_looked_at() -> Result<(
         pictures.calibrate(phrase, present, absent, further)?.assert_fails_saying(1, said);
         Ok(())
     };
-    fails("a <dog>", "with", "without", &[], &["--phrase"])?;
+    pictures.calibrate("a <dog>", "with", "without", &[])?.assert_fails_saying(2, &["--phrase"]);
     fails("dog", "absent", "without", &[], &["absent"])?;
     fails("dog", "with", "with", &[], &["cannot hold both"])?;
     fails(

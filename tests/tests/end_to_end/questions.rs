@@ -117,6 +117,6 @@ fn a_file_that_is_not_there_is_named_and_images_beside_questions_are_refused() -
         finished.assert_fails_saying(2, &["--questions"]);
     }
     let finished = belvedere(&["infer", "--questions", "-", "--format", "text"], WITHIN)?;
-    finished.assert_fails_saying(1, &["--questions"]);
+    finished.assert_fails_saying(2, &["--questions"]);
     Ok(())
 }
