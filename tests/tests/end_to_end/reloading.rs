@@ -47,6 +47,9 @@ fn a_camera_of_which_nothing_changes_goes_on_while_others_come_change_and_go() -
     }
     assert_eq!(becomes(&scene, 0, "ok")?["problems"], Value::Array(Vec::new()));
     let last = scene.results(0, "porch", 3)?.pop().context("a result")?;
+    // What was never announced is not taken back.
+    let announced = "homeassistant/device/belvedere-yard/config";
+    scene.subscriber.wait_for(announced, WITHIN, |message| message.topic == announced)?;
 
     let mark = scene.subscriber.mark();
     daemon.reload(&scene.config(&[
@@ -69,7 +72,7 @@ fn a_camera_of_which_nothing_changes_goes_on_while_others_come_change_and_go() -
         "belvedere/yard/enabled/state",
         "belvedere/yard/alert/a_dog/state",
         "belvedere/attic/alert/a_dog/state",
-        "homeassistant/device/belvedere-yard/config",
+        announced,
     ] {
         scene.subscriber.wait_for_payload(mark, topic, "", WITHIN)?;
     }
