@@ -1,9 +1,9 @@
 //! Names the bundled checkpoint by what is in it, so that the program need not read all of it to know where it was unpacked.
 
 use std::error::Error;
-use std::fs;
 use std::hash::{DefaultHasher, Hasher};
-use std::path::Path;
+use std::path::PathBuf;
+use std::{env, fs};
 
 const FILES: [&str; 5] = [
     "config.json",
@@ -14,7 +14,7 @@ const FILES: [&str; 5] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tiny");
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../models/tiny");
     let mut hasher = DefaultHasher::new();
     for name in FILES {
         let path = folder.join(name);

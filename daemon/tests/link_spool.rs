@@ -14,6 +14,7 @@ use belvedere::mqtt::{Link, LinkOptions, MqttCounters, Outbox};
 use rumqttc::mqttbytes::v4::{ConnectReturnCode::Success, Packet};
 use scripted_broker::{Client, ScriptedBroker, WITHIN, said, settings};
 use tempfile::TempDir;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 const ALERTS: &str = "root/porch/alerts";
@@ -49,6 +50,16 @@ fn expect<'a>(client: &'a mut Client, alerts: std::ops::Range<u32>) -> impl Futu
             assert_eq!(client.publication().await, format!("{ALERTS}={alert}"), "{at}");
         }
     }
+}
+
+/// Until the acknowledgement of everything in the spool has come.
+async fn emptied(outbox: &Outbox) {
+    let emptied = async {
+        while outbox.spool_len() > 0 {
+            yield_now().await;
+        }
+    };
+    timeout(WITHIN, emptied).await.expect("acknowledged, and still in the spool");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,6 +318,71 @@ async fn after_an_outage_an_alert_is_on_only_when_its_snapshot_and_its_event_hav
     let expected =
         ["root/available=online", "snapshot=jpeg", "root/porch/alerts=new", "attributes=new", "state=ON"];
     assert_eq!(heard, expected);
+}
+
+/// The broker cuts the connection at the state that is said again, so that this comes under suspicion.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_is_on_only_after_its_event_where_its_last_state_is_under_suspicion() {
+    let folder = TempDir::new().unwrap();
+    let broker = ScriptedBroker::start().await;
+    let outbox = outbox(&folder);
+    outbox.set_state("root/available".to_owned(), "online");
+    let link = link(broker.address(), &outbox);
+    let mut connected = link.connected();
+    let (mut client, _) = broker.accept(Success).await;
+    outbox.keep_state("state".to_owned(), "OFF");
+    while client.publication().await != "state=OFF" {}
+    emptied(&outbox).await;
+    drop(client);
+    let (mut client, _) = broker.accept(Success).await;
+    loop {
+        let publish = client.unacknowledged().await;
+        if publish.topic == "state" {
+            break;
+        }
+        client.acknowledge(publish.pkid).await;
+    }
+    drop(client);
+    timeout(WITHIN, connected.wait_for(|connected| !*connected)).await.unwrap().unwrap();
+    outbox.push_event(ALERTS.to_owned(), b"new".to_vec());
+    outbox.keep_state("state".to_owned(), "ON");
+    let (mut client, _) = broker.accept(Success).await;
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last| last != "state=ON") {
+        heard.push(client.publication().await);
+    }
+    assert_eq!(heard, ["root/available=online", "root/porch/alerts=new", "state=ON"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_state_at_which_the_broker_cuts_every_connection_is_given_up() {
+    let folder = TempDir::new().unwrap();
+    let broker = ScriptedBroker::start().await;
+    let outbox = outbox(&folder);
+    let counters = Arc::new(MqttCounters::default());
+    let options = LinkOptions::new(&settings(broker.address()), None).unwrap();
+    let _link = Link::spawn(options, Arc::clone(&outbox), Arc::clone(&counters));
+    let (mut client, _) = broker.accept(Success).await;
+    outbox.keep_state("state".to_owned(), "ON");
+    while client.publication().await != "state=ON" {}
+    emptied(&outbox).await;
+    drop(client);
+    // Alerts go on meanwhile.
+    for alert in 0.. {
+        assert!(alert < 20, "the state is never given up");
+        push(&outbox, alert..alert + 1);
+        let (mut client, _) = broker.accept(Success).await;
+        loop {
+            let publish = client.unacknowledged().await;
+            if said(&publish) == "state=ON" {
+                break;
+            }
+            client.acknowledge(publish.pkid).await;
+            if counters.counts().dropped_refused == 1 {
+                return;
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

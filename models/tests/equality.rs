@@ -68,8 +68,34 @@ fn pixels(picture: &str, (width, height): (u32, u32)) -> Vec<f32> {
     plan.run(&view).expect("pixels").data
 }
 
-/// Compares one model with its goldens; returns how many sequences were compared and what differed.
-fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
+/// What comparing one model with its goldens found.
+#[derive(Default)]
+struct Comparison {
+    sequences: usize,
+    /// Tokens of given answers.
+    given: usize,
+    wrong: Vec<String>,
+    /// How far the farthest number of each kind is off, right or not.
+    farthest: Farthest,
+}
+
+#[derive(Debug, Default)]
+struct Farthest {
+    feature: f64,
+    log_prob: f64,
+    given: f64,
+    /// Between an answer's log-probabilities in a batch with others and over a kept prompt.
+    kept: f64,
+}
+
+/// Whether two numbers are this near each other; the largest distance is kept.
+fn is_near(ours: f64, theirs: f64, limit: f64, farthest: &mut f64) -> bool {
+    let distance = (ours - theirs).abs();
+    *farthest = farthest.max(distance);
+    distance <= limit
+}
+
+fn compare(shape: &Value, openvino: Option<bool>) -> Comparison {
     let folder = tempfile::tempdir().expect("a folder");
     let (width, height) = size(shape);
     let options =
@@ -77,7 +103,7 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
     let mut model = Florence::load(&checkpoint(shape, folder.path()), &options).expect("a model");
     let cancel = CancelToken::new();
     let max_new_tokens = shape["max_new_tokens"].as_u64().expect("max_new_tokens") as usize;
-    let (mut compared, mut given, mut wrong) = (0, 0, Vec::new());
+    let mut found = Comparison::default();
     for picture in array(shape, "pictures") {
         let name = picture["picture"].as_str().expect("a name");
         let data = pixels(name, (width, height));
@@ -88,8 +114,8 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                 let at = sample[0].as_u64().expect("a row") as usize * features.dim
                     + sample[1].as_u64().expect("a column") as usize;
                 let expected = sample[2].as_f64().expect("a value");
-                if (f64::from(values[at]) - expected).abs() > 1e-4 {
-                    wrong.push(format!(
+                if !is_near(f64::from(values[at]), expected, 1e-4, &mut found.farthest.feature) {
+                    found.wrong.push(format!(
                         "{} {name}: feature {at} is {}, expected {expected}",
                         shape["name"], values[at]
                     ));
@@ -98,7 +124,7 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
         }
         let runs = array(picture, "runs");
         if openvino.is_none() {
-            given += compare_given_answers(&mut model, &features, runs, &mut wrong);
+            compare_given_answers(&mut model, &features, runs, &mut found);
         }
         let prompts: Vec<Vec<u32>> = runs.iter().map(|run| ids(&run["prompt_ids"])).collect();
         for (key, beams) in [("greedy", 1), ("beams", 3)] {
@@ -111,10 +137,10 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                 if close || golden["stable"] == false {
                     continue;
                 }
-                compared += 1;
+                found.sequences += 1;
                 let what = format!("{} {name} {} {key}", shape["name"], run["task"]);
                 if generation.token_ids != ids(&golden["ids"]) {
-                    wrong.push(format!(
+                    found.wrong.push(format!(
                         "{what}: {:?}, expected {:?}",
                         generation.token_ids,
                         ids(&golden["ids"])
@@ -122,8 +148,9 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                     continue;
                 }
                 for (ours, theirs) in generation.log_probs.iter().zip(array(golden, "log_probs")) {
-                    if (f64::from(*ours) - theirs.as_f64().expect("a number")).abs() > 2e-3 {
-                        wrong.push(format!("{what}: log-prob {ours}, expected {theirs}"));
+                    let expected = theirs.as_f64().expect("a number");
+                    if !is_near(f64::from(*ours), expected, 2e-3, &mut found.farthest.log_prob) {
+                        found.wrong.push(format!("{what}: log-prob {ours}, expected {theirs}"));
                     }
                 }
                 // One of each picture alone.
@@ -131,24 +158,25 @@ fn compare(shape: &Value, openvino: Option<bool>) -> (usize, Vec<String>) {
                     let alone =
                         model.generate(&features, &[prompt], &options, &cancel).expect("one").remove(0);
                     if alone.token_ids != generation.token_ids {
-                        wrong.push(format!("{what}: alone {:?}", alone.token_ids));
+                        found.wrong.push(format!("{what}: alone {:?}", alone.token_ids));
                     }
                 }
             }
         }
     }
+    let given = found.given;
     assert!(openvino.is_some() || given >= 500, "{}: only {given} tokens of given answers", shape["name"]);
-    (compared, wrong)
+    found
 }
 
 /// Gives the model the answers of the goldens' beam searches about one picture, whose log-probabilities are those before
-/// any ban, beside other answers and over prompts of other lengths; returns how many tokens were compared.
+/// any ban, beside other answers and over prompts of other lengths.
 fn compare_given_answers(
     model: &mut Florence,
     features: &ImageFeatures,
     runs: &[Value],
-    wrong: &mut Vec<String>,
-) -> usize {
+    found: &mut Comparison,
+) {
     let cancel = CancelToken::new();
     let prompts: Vec<Vec<u32>> = runs.iter().map(|run| ids(&run["prompt_ids"])).collect();
     let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
@@ -160,7 +188,6 @@ fn compare_given_answers(
     let kept: Vec<_> = prompts.iter().map(keep).collect();
     let of_beams: Vec<&[u32]> = answers.iter().skip(1).step_by(2).copied().collect();
     let later = model.score_kept(&kept.iter().collect::<Vec<_>>(), &of_beams, &cancel).expect("scores");
-    let mut compared = 0;
     for ((run, given), later) in runs.iter().zip(given.iter().skip(1).step_by(2)).zip(&later) {
         let golden = array(&run["beams"], "log_probs");
         assert_eq!((given.len(), later.len()), (golden.len(), golden.len()), "{}", run["task"]);
@@ -170,13 +197,14 @@ fn compare_given_answers(
             if theirs == 0.0 {
                 continue;
             }
-            compared += 1;
-            if (f64::from(*ours) - theirs).abs() > 2e-3 || (ours - again).abs() > 1e-4 {
-                wrong.push(format!("{} given: {ours} and {again}, expected {theirs}", run["task"]));
+            found.given += 1;
+            let (ours, again) = (f64::from(*ours), f64::from(*again));
+            let is_right = is_near(ours, theirs, 2e-3, &mut found.farthest.given);
+            if !is_near(ours, again, 1e-4, &mut found.farthest.kept) || !is_right {
+                found.wrong.push(format!("{} given: {ours} and {again}, expected {theirs}", run["task"]));
             }
         }
     }
-    compared
 }
 
 fn compare_all(openvino: Option<bool>) {
@@ -184,9 +212,9 @@ fn compare_all(openvino: Option<bool>) {
     let shapes = array(&goldens, "shapes");
     let mut wrong = Vec::new();
     for shape in shapes {
-        let (compared, differences) = compare(shape, openvino);
-        println!("{}: {compared} sequences, {} differences", shape["name"], differences.len());
-        assert!(compared >= 60, "{}: only {compared} sequences to compare", shape["name"]);
+        let Comparison { sequences, wrong: differences, farthest, .. } = compare(shape, openvino);
+        println!("{}: {sequences} sequences, {} differences; {farthest:?}", shape["name"], differences.len());
+        assert!(sequences >= 60, "{}: only {sequences} sequences to compare", shape["name"]);
         wrong.extend(differences);
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));

@@ -205,20 +205,37 @@ impl Outbox {
 
     /// Takes the next message to send; one of the spool only where the link has room for it.
     pub(super) fn take(&self, has_room_for_spooled: bool) -> Option<Message> {
-        let own = self.lock().take_state(|_| true);
+        let own = self.take_own_state();
         let spooled = || if has_room_for_spooled { self.take_spooled() } else { None };
         own.or_else(spooled).or_else(|| self.take_kept()).or_else(|| self.take_result())
     }
 
-    /// Takes the next state to send that is not of `topic`; no kept one, which would overtake the spool.
-    pub(super) fn take_state_but_of(&self, topic: Option<&str>) -> Option<Message> {
-        self.lock().take_state(|other| Some(other) != topic)
+    /// Takes the next state to send that need not wait for the spool: no kept one.
+    pub(super) fn take_own_state(&self) -> Option<Message> {
+        self.lock().take_state(|_| true)
     }
 
-    /// Takes the state of `topic` if it waits to be said, a kept one too, whatever is in the spool: it was said before.
+    /// Takes the next message that can go before the state of `topic`: another state that need not wait for the spool,
+    /// and, where `topic` is of a kept state, what is in the spool. That may be what the topic is to hold now.
+    pub(super) fn take_before_state(&self, topic: &str, has_room_for_spooled: bool) -> Option<Message> {
+        let (own, is_kept) = {
+            let mut queue = self.lock();
+            (queue.take_state(|other| other != topic), queue.kept.contains(topic))
+        };
+        own.or_else(|| if is_kept && has_room_for_spooled { self.take_spooled() } else { None })
+    }
+
+    /// Whether nothing is left that the state of `topic` must wait for: a kept one waits for the spool.
+    pub(super) fn is_turn_of_state(&self, topic: &str) -> bool {
+        let queue = self.lock();
+        !queue.kept.contains(topic) || self.spool.is_drained()
+    }
+
+    /// Takes the state of `topic` if it waits to be said, and need not wait for the spool.
     pub(super) fn take_state_of(&self, topic: &str) -> Option<Message> {
         let mut queue = self.lock();
-        queue.take_state(|other| other == topic).or_else(|| queue.take_kept(|other| other == topic))
+        let own = queue.take_state(|other| other == topic);
+        own.or_else(|| if self.spool.is_drained() { queue.take_kept(|other| other == topic) } else { None })
     }
 
     /// Takes the next kept state to say again, once nothing in the spool is before it.

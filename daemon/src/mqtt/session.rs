@@ -242,18 +242,20 @@ impl Session {
             }
             Stage::Others => {
                 let suspect = self.suspicion.suspect()?.clone();
-                let except = match &suspect {
-                    MessageKey::State(topic) => Some(topic.as_str()),
-                    MessageKey::Spooled(_) => None,
+                let has_room_for_spooled = !self.is_leaving && self.spooled_on_their_way() < WINDOW;
+                let other = match &suspect {
+                    MessageKey::State(topic) => self.outbox.take_before_state(topic, has_room_for_spooled),
+                    MessageKey::Spooled(_) => self.outbox.take_own_state(),
                 };
-                let state = self.outbox.take_state_but_of(except);
-                if state.is_some() || !self.handed.is_empty() || !self.unacknowledged.is_empty() {
-                    return state;
+                if other.is_some() || !self.handed.is_empty() || !self.unacknowledged.is_empty() {
+                    return other;
                 }
                 let alone = match &suspect {
-                    MessageKey::State(topic) => self.outbox.take_state_of(topic),
                     // None yet where the disk is still being read.
+                    MessageKey::State(topic) if !self.outbox.is_turn_of_state(topic) => return None,
+                    MessageKey::State(topic) => self.outbox.take_state_of(topic),
                     MessageKey::Spooled(_) if self.outbox.is_spool_drained() => None,
+                    // The same.
                     MessageKey::Spooled(_) => Some(self.outbox.take_spooled()?),
                 };
                 if alone.as_ref().and_then(Message::key).as_ref() == Some(&suspect) {

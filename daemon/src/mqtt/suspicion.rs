@@ -25,7 +25,7 @@ pub(super) enum MessageKey {
 pub(super) enum Stage {
     /// All.
     Open,
-    /// States that only this process can say, but not the one under suspicion: what is sent is to be acknowledged first.
+    /// What need not come after the one under suspicion, without that: what is sent is to be acknowledged first.
     Others,
     /// None: the message under suspicion is on its way alone.
     Alone,
@@ -38,8 +38,8 @@ pub(super) enum Stage {
 /// and nothing would ever come through behind it.
 ///
 /// When the broker cuts a connection, the first message that it had not acknowledged comes under suspicion. On the
-/// next connection states go first and are acknowledged, those that need not wait for what is in the spool; then this
-/// message is sent alone. If the connection is cut then, four times in a row, there is nothing else left to blame and
+/// next connection states go first and are acknowledged, those that need not wait for what is in the spool, and what is
+/// in the spool before a suspect that must wait for it; then this message is sent alone. If the connection is cut then, four times in a row, there is nothing else left to blame and
 /// the message is given up. A broker that dies for reasons of its own does not do so four times in a row in just these
 /// moments. Timeouts are never blamed on a message.
 #[derive(Debug, Default)]
