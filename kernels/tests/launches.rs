@@ -3,8 +3,8 @@
 
 use belvedere_kernels::device::{Argument, DeviceSlice};
 use belvedere_kernels::launch::{
-    BeamAdvance, BestToken, BestTokens, CacheAppend, CacheElement, CachePair, CacheReorder, ChosenToken,
-    DecodeState, NextToken, Parents, PastMask, Preprocess, ResizeTables, RowLimits, RowMode,
+    BestToken, BestTokens, CacheAppend, CacheElement, CachePair, CacheReorder, ChosenToken, DecodeState,
+    NextToken, Parents, PastMask, Preprocess, ResizeTables, RowLimits, RowMode,
 };
 use belvedere_kernels::{KernelError, PreprocessSpec};
 
@@ -140,9 +140,9 @@ fn caches_must_hold_their_rows_and_beams_make_whole_groups() {
     assert_eq!(mask.reset(element, state().position, ROWS, -3e4).unwrap().kernel, "past_mask_f16");
 
     let parents = Parents { memory: memory(4 * ROWS), group: 3 };
-    let advance = BeamAdvance { parents, chosen: memory(4 * ROWS) };
-    let error = KernelError::Groups { kernel: "beam_advance", rows: ROWS, group: 3 };
-    assert_eq!(advance.launch(&state()).unwrap_err(), error);
+    let reorder = CacheReorder { table, caches: 1, element, heads: 12, capacity: 64, head_size: 64, parents };
+    let error = KernelError::Groups { kernel: "cache_reorder", rows: ROWS, group: 3 };
+    assert_eq!(reorder.launch(&state()).unwrap_err(), error);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Parents {
 }
 
 /// Gives every row the self-attention caches of its parent, in place. To be appended after
-/// [`CacheAppend`](super::CacheAppend), whose step counts as filled, and before [`BeamAdvance`].
+/// [`CacheAppend`](super::CacheAppend), whose step counts as filled, and before the rows are told their next tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheReorder {
     /// [`CacheReorder::table`] of all caches, in device memory: u64 `[caches]`.
@@ -105,41 +105,6 @@ impl CacheReorder {
                 arguments.count("heads", self.heads, u32::MAX)?.into(),
                 arguments.count("capacity", self.capacity, i32::MAX as u32)?.into(),
                 arguments.count("head_bytes", head_bytes, i32::MAX as u32)?.into(),
-            ],
-        })
-    }
-}
-
-/// Lets every row continue the history of its parent by one token, which is fed next: `history`, `token` and `position`
-/// follow. A row whose token is -1 is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BeamAdvance {
-    /// Who continues whom.
-    pub parents: Parents,
-    /// i32 `[R]`: the token that each row is continued by, or -1.
-    pub chosen: DeviceSlice,
-}
-
-impl BeamAdvance {
-    /// For the rows of `state`.
-    ///
-    /// # Errors
-    /// [`KernelError::Slice`], [`KernelError::Count`] and [`KernelError::Groups`] for what does not fit together.
-    pub fn launch(&self, state: &DecodeState) -> Result<Launch, KernelError> {
-        let arguments = Arguments("beam_advance");
-        let (groups, group, parents) = self.parents.check(arguments, state.rows)?;
-        Ok(Launch {
-            kernel: arguments.0,
-            grid: [groups, 1, 1],
-            block: [256, 1, 1],
-            arguments: vec![
-                parents,
-                arguments.memory("chosen", self.chosen, &[state.rows], 4)?,
-                arguments.memory("token", state.token, &[state.rows], 8)?,
-                arguments.memory("position", state.position, &[state.rows], 8)?,
-                arguments.memory("history", state.history, &[state.rows, state.history_length], 4)?,
-                group.into(),
-                arguments.count("history_length", state.history_length, i32::MAX as u32)?.into(),
             ],
         })
     }

@@ -14,7 +14,7 @@ mod past_mask;
 mod preprocess;
 mod slices;
 
-pub use beams::{BeamAdvance, CacheReorder, Parents};
+pub use beams::{CacheReorder, Parents};
 pub use best_tokens::{BestToken, BestTokens};
 pub use cache_append::{CacheAppend, CachePair};
 pub use decode_state::{DecodeState, RowLimits, RowMode};

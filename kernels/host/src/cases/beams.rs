@@ -1,10 +1,10 @@
-//! `cache_reorder` and `beam_advance`.
+//! `cache_reorder`.
 
 use belvedere_kernels::KernelError;
 use belvedere_kernels::device::DeviceSlice;
-use belvedere_kernels::launch::{BeamAdvance, CacheElement, CacheReorder, DecodeState, Parents};
+use belvedere_kernels::launch::{CacheElement, CacheReorder, DecodeState, Parents};
 
-use super::{Machine, bytes_of, same, values_of};
+use super::{Machine, bytes_of, same};
 use crate::random::Random;
 
 pub(super) fn words(error: KernelError) -> String {
@@ -21,7 +21,7 @@ pub(super) fn state(
     DecodeState::inside(memory, rows, history_length).map_err(words)
 }
 
-/// Moves random caches and histories from parents to rows, and compares all of their memory.
+/// Moves random caches from parents to rows, and compares all of their memory.
 ///
 /// # Errors
 /// What differs, or what the machine says.
@@ -31,23 +31,17 @@ pub fn beams(machine: &mut dyn Machine, seed: u64) -> Result<(), String> {
     let (group, groups) = (1 + random.below(16), 1 + random.below(3));
     let (heads, head_size) = (1 + random.below(4), random.one_of(&[1, 3, 8, 20, 64]));
     let (capacity, caches) = (1 + random.below(20), 1 + random.below(3));
-    let (rows, history_length) = (group * groups, 1 + random.below(300));
+    let rows = group * groups;
     let what =
         format!("seed {seed}: {groups} x {group} rows of [{heads}, {capacity}, {head_size}] {element:?}");
 
-    let most = capacity.min(history_length);
-    let position: Vec<i64> = (0..rows).map(|_| random.below(most) as i64).collect();
+    let position: Vec<i64> = (0..rows).map(|_| random.below(capacity) as i64).collect();
     let parents: Vec<usize> = (0..rows).map(|row| row / group * group + random.below(group)).collect();
-    let chosen: Vec<i32> = (0..rows).map(|_| random.below(1000) as i32 - 100).map(|id| id.max(-1)).collect();
-    let token: Vec<i64> = (0..rows).map(|_| random.below(1000) as i64).collect();
-    let history: Vec<i32> = (0..rows * history_length).map(|_| random.below(1 << 30) as i32).collect();
 
-    let mut state = state(machine, rows, history_length)?;
+    let mut state = state(machine, rows, 1)?;
     state.position = machine.put(&bytes_of(position.iter().copied(), i64::to_ne_bytes))?;
-    state.token = machine.put(&bytes_of(token.iter().copied(), i64::to_ne_bytes))?;
-    state.history = machine.put(&bytes_of(history.iter().copied(), i32::to_ne_bytes))?;
     let memory = machine.put(&bytes_of(parents.iter().map(|row| *row as i32), i32::to_ne_bytes))?;
-    let parent_rows = Parents { memory, group };
+    let parents_on_device = Parents { memory, group };
 
     let place_bytes = head_size * element.bytes();
     let row_bytes = heads * capacity * place_bytes;
@@ -56,7 +50,8 @@ pub fn beams(machine: &mut dyn Machine, seed: u64) -> Result<(), String> {
     let slices: Vec<DeviceSlice> = before.iter().map(|cache| machine.put(cache)).collect::<Result<_, _>>()?;
     let table = CacheReorder::table(element, &slices, [rows, heads, capacity, head_size]).map_err(words)?;
     let table = machine.put(&table)?;
-    let reorder = CacheReorder { table, caches, element, heads, capacity, head_size, parents: parent_rows };
+    let reorder =
+        CacheReorder { table, caches, element, heads, capacity, head_size, parents: parents_on_device };
     machine.run(&reorder.launch(&state).map_err(words)?)?;
     for (before, slice) in before.iter().zip(&slices) {
         let mut expected = before.clone();
@@ -69,26 +64,6 @@ pub fn beams(machine: &mut dyn Machine, seed: u64) -> Result<(), String> {
         }
         same(|| format!("{what}: cache from {parents:?} at {position:?}"), machine.get(*slice)?, expected)?;
     }
-
-    let advance = BeamAdvance {
-        parents: parent_rows,
-        chosen: machine.put(&bytes_of(chosen.iter().copied(), i32::to_ne_bytes))?,
-    };
-    machine.run(&advance.launch(&state).map_err(words)?)?;
-    let (mut histories, mut tokens, mut positions) = (history.clone(), token.clone(), position.clone());
-    for row in (0..rows).filter(|row| chosen[*row] >= 0) {
-        let length = position[parents[row]] as usize + 1;
-        let [from, to] = [parents[row], row].map(|row| row * history_length);
-        histories[to..to + length].copy_from_slice(&history[from..from + length]);
-        if length < history_length {
-            histories[to + length] = chosen[row];
-            (tokens[row], positions[row]) = (i64::from(chosen[row]), length as i64);
-        }
-    }
-    let at = |part: &str| format!("{what}: {part} from {parents:?} by {chosen:?}");
-    same(|| at("history"), values_of(&machine.get(state.history)?, i32::from_ne_bytes), histories)?;
-    same(|| at("token"), values_of(&machine.get(state.token)?, i64::from_ne_bytes), tokens)?;
-    same(|| at("position"), values_of(&machine.get(state.position)?, i64::from_ne_bytes), positions)?;
     machine.clear();
     Ok(())
 }

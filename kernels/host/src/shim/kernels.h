@@ -84,9 +84,9 @@ struct Kernel {
 
 #define KERNEL(name) Kernel{#name, &Entry<&name>::run}
 static const Kernel KERNELS[] = {
-    KERNEL(cache_append_f16), KERNEL(cache_append_f32), KERNEL(past_mask_f16),      KERNEL(past_mask_f32),
-    KERNEL(next_token_scan),  KERNEL(next_token_choose), KERNEL(best_tokens_scan),   KERNEL(best_tokens_choose),
-    KERNEL(cache_reorder),    KERNEL(beam_advance),      KERNEL(preprocess_rows),    KERNEL(preprocess_columns),
+    KERNEL(cache_append_f16),   KERNEL(cache_append_f32),      KERNEL(past_mask_f16),         KERNEL(past_mask_f32),
+    KERNEL(next_token_scan),    KERNEL(next_token_choose),     KERNEL(best_tokens_scan),      KERNEL(best_tokens_choose),
+    KERNEL(cache_reorder),      KERNEL(preprocess_rows),       KERNEL(preprocess_columns),
     KERNEL(preprocess_second_f16), KERNEL(preprocess_second_f32),
 };
 
