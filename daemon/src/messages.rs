@@ -261,7 +261,8 @@ pub struct DroppedFrames {
     pub failed: u64,
     /// The daemon was stopped while the model had them.
     pub cancelled: u64,
-    /// There was nothing to ask: no task, and no phrase whose schedule was open.
+    /// There was nothing to ask: no task, and no phrase whose schedule was open; or their camera was switched off, or
+    /// given another source, before the model had time.
     pub unwanted: u64,
 }
 
@@ -274,7 +275,7 @@ impl DroppedFrames {
             unreadable: pipeline.unreadable,
             failed: model.failed,
             cancelled: model.cancelled,
-            unwanted: model.unwanted,
+            unwanted: pipeline.unwanted + model.unwanted,
         }
     }
 }

@@ -3,14 +3,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// What has happened to a camera's frames and its stream since the process began. Written by the camera's
 /// own threads, read by anyone at any time; each number only grows.
 ///
-/// Every decoded frame ends in exactly one of `gated`, `superseded`, `taken`, `unreadable`, or is the one
-/// in the slot or on its way there.
+/// Every decoded frame ends in exactly one of `gated`, `superseded`, `taken`, `unwanted`, `unreadable`, or is the
+/// one in the slot or on its way there.
 #[derive(Debug, Default)]
 pub struct CameraCounters {
     pub(crate) decoded: AtomicU64,
     pub(crate) gated: AtomicU64,
     pub(crate) superseded: AtomicU64,
     pub(crate) taken: AtomicU64,
+    pub(crate) unwanted: AtomicU64,
     pub(crate) unreadable: AtomicU64,
     pub(crate) errors: AtomicU64,
     pub(crate) reconnects: AtomicU64,
@@ -28,6 +29,8 @@ pub struct CounterValues {
     pub superseded: u64,
     /// Frames taken out of the slot.
     pub taken: u64,
+    /// Frames left in the slot by a stream that nobody watches any more.
+    pub unwanted: u64,
     /// Frames dropped because their memory could not be read.
     pub unreadable: u64,
     /// Streams that failed.
@@ -46,6 +49,7 @@ impl CameraCounters {
             gated: self.gated.load(Relaxed),
             superseded: self.superseded.load(Relaxed),
             taken: self.taken.load(Relaxed),
+            unwanted: self.unwanted.load(Relaxed),
             unreadable: self.unreadable.load(Relaxed),
             errors: self.errors.load(Relaxed),
             reconnects: self.reconnects.load(Relaxed),

@@ -64,11 +64,22 @@ impl LatestFrame {
 
     /// Takes the frame out.
     pub fn take(&self) -> Option<Frame> {
-        let taken = self.frame.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self.empty();
         if taken.is_some() {
             count(&self.counters.taken);
         }
         taken
+    }
+
+    /// Drops the frame of a stream that nobody watches any more, and counts it as unwanted.
+    pub fn discard(&self) {
+        if self.empty().is_some() {
+            count(&self.counters.unwanted);
+        }
+    }
+
+    fn empty(&self) -> Option<Frame> {
+        self.frame.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -154,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_stream_left_behind_is_not_given_and_counts_as_unwanted_once() {
+        let scheduler = Scheduler::new();
+        let slot = scheduler.slot(&name("a"));
+        put(&slot);
+        slot.discard();
+        slot.discard();
+        assert!(scheduler.try_next().is_none());
+        let counted = slot.counters().values();
+        assert_eq!((counted.unwanted, counted.taken, counted.superseded), (1, 0, 0));
+    }
+
+    #[test]
     fn a_fast_camera_does_not_starve_a_slow_one() {
         let scheduler = Scheduler::new();
         let (fast, slow) = (scheduler.slot(&name("fast")), scheduler.slot(&name("slow")));

@@ -174,7 +174,7 @@ impl Operation {
         }
         camera.stop().await;
         // The last frame is of a camera that is not watched any more.
-        drop(self.slot.take());
+        self.slot.discard();
     }
 
     /// Says where the switch is, to others and to the alerts.
