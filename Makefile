@@ -57,6 +57,7 @@ demo: build ## build what is missing, then print results from a test camera unti
 test: lint build python page-tools ptx-check tensorrt-rtx ## every test: format, lints, unit tests, and the binary end to end
 	@[[ -z "$(WITHOUT_BROWSER)" ]] || echo "make test: NOT TESTED: the page in a browser; this system has no package of Chromium. Name one with BELVEDERE_CHROMIUM" >&2
 	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast $(WITHOUT_BROWSER)
+	scripts/fuzz.sh corpora
 	$(call build-engines,base:89)
 	$(call draw-pictures,30)
 	$(call measure-quality,30,45) --floors models/tiny/floors.json

@@ -51,7 +51,7 @@ fn check_head(answer: &Answer, said: &[u8]) {
         assert!(["/", "/login"].contains(&place), "{place:?}");
     }
     let session = answer.header("set-cookie").map(|cookie| {
-        let cookie = cookie.strip_prefix("belvedere_session=").expect("a session");
+        let cookie = cookie.strip_prefix("belvedere_session_8750=").expect("a session");
         let (session, attributes) = cookie.split_once("; ").expect("attributes");
         assert!(session.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'.'), "{cookie:?}");
         assert!(attributes.ends_with("HttpOnly; SameSite=Strict"), "{cookie:?}");

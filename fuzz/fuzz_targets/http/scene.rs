@@ -100,7 +100,7 @@ impl Scene {
         porch.analysed(
             7,
             Duration::from_millis(40),
-            [(Task::DetailedCaption, None, "three hens asleep")].into_iter(),
+            [(Task::DetailedCaption, "three hens asleep")].into_iter(),
         );
         camera("yard").set_state("offline", Some("no route".to_owned()));
         live.set_device("CPU");
