@@ -290,8 +290,12 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use belvedere_models::{Region, Shape, Task};
+    use belvedere_pipelines::CounterValues;
 
-    use super::{BuildState, DaemonState, ResultMessage, StateMessage, TimingMs, rfc3339_ms, to_json};
+    use super::{
+        BuildState, DaemonState, DroppedFrames, ProgressValues, ResultMessage, StateMessage, TimingMs,
+        rfc3339_ms, to_json,
+    };
 
     #[test]
     fn times_are_rfc_3339_with_milliseconds() {
@@ -322,6 +326,23 @@ mod tests {
             [DaemonState::Loading, DaemonState::Building, DaemonState::Running, DaemonState::Stopped];
         let words = states.map(|state| serde_json::to_value(state).unwrap());
         assert_eq!(words.map(|word| word.as_str().unwrap().to_owned()), DaemonState::WORDS);
+    }
+
+    #[test]
+    fn every_frame_that_was_let_go_counts_for_one_reason() {
+        let pipeline =
+            CounterValues { gated: 1, superseded: 2, unreadable: 4, unwanted: 8, ..CounterValues::default() };
+        let model = ProgressValues {
+            failed: 16,
+            cancelled: 32,
+            unwanted: 64,
+            analysed: 128,
+            ..ProgressValues::default()
+        };
+        let dropped = serde_json::to_value(DroppedFrames::new(pipeline, model)).unwrap();
+        let all = dropped.as_object().unwrap().values().map(|frames| frames.as_u64().unwrap());
+        assert_eq!(all.sum::<u64>(), 127, "{dropped}");
+        assert_eq!(dropped["unwanted"], 72);
     }
 
     #[test]
