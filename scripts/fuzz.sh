@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# What comes from outside, given to whatever reads it:
 #   fuzz.sh SECONDS [TARGET...]   runs libFuzzer on each target for so long, from the kept corpus. What it finds is left in
 #                                 fuzz/artifacts/TARGET; what is new and worth keeping is merged into fuzz/corpus/TARGET.
 #   fuzz.sh corpora               gives each target its kept corpus once: what was found stays mended, and the targets

@@ -39,9 +39,9 @@ pub(super) enum Stage {
 ///
 /// When the broker cuts a connection, the first message that it had not acknowledged comes under suspicion. On the
 /// next connection states go first and are acknowledged, those that need not wait for what is in the spool, and what is
-/// in the spool before a suspect that must wait for it; then this message is sent alone. If the connection is cut then, four times in a row, there is nothing else left to blame and
-/// the message is given up. A broker that dies for reasons of its own does not do so four times in a row in just these
-/// moments. Timeouts are never blamed on a message.
+/// in the spool before a suspect that must wait for it; then this message is sent alone. If the connection is cut then,
+/// four times in a row, there is nothing else left to blame and the message is given up. A broker that dies for reasons
+/// of its own does not do so four times in a row in just these moments. Timeouts are never blamed on a message.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
     suspect: Option<Suspect>,
