@@ -13,8 +13,8 @@ use belvedere_models::{
 };
 use serde_json::Value;
 
-/// Below this distance of first and second choice, a greedy token is decided by f32 rounding: the script that makes
-/// the goldens uses the same number as noise to find beam searches that are.
+/// Below this distance of first and second choice, a greedy token is decided by f32 rounding: twice the noise by which
+/// the script that makes the goldens finds beam searches that are.
 const ROUNDING: f64 = 4e-5;
 
 fn testdata() -> PathBuf {
