@@ -138,7 +138,8 @@ fn serve(
     for (stream, path, encoder) in TestStream::ALL {
         let factory = server::RTSPMediaFactory::new();
         factory.set_launch(&stream.launch(encoder));
-        factory.set_shared(true);
+        // Shared, it would be taken down behind its last client, and refuse one that comes just then.
+        factory.set_shared(false);
         if auth.is_some() {
             let role = gst::Structure::builder("user")
                 .field("media.factory.access", true)
